@@ -1,0 +1,148 @@
+"""
+Take servers out of HAProxy's rotation and put them back.
+
+Speaks to HAProxy's runtime socket. Each change is kept in HAProxy's
+``server-state-file`` too, so that a reload or a restart in the middle of a
+release does not put an untested server back into rotation.
+"""
+
+import socket
+import time
+
+from salt.exceptions import SaltInvocationError
+
+from holodeck import haproxy
+from holodeck_io import errors, files
+
+SOCKET = "/run/haproxy/admin.sock"
+STATE_FILE = "/var/lib/haproxy/holodeck.state"
+_POLL_S = 0.05
+_ANSWER_S = 5
+
+
+def drain(backend, servers, timeout_s=30):
+    """
+    Take servers out of rotation and wait until their last request is done.
+
+    backend
+        HAProxy's backend: the service.
+    servers
+        The names of the servers: the minions' ids.
+    timeout_s
+        Seconds to wait for requests that are under way.
+
+    Returns ``{server: status}``.
+
+    Raises ``SaltInvocationError`` for an unknown backend or server, and
+    :class:`~holodeck_io.errors.HolodeckError` when requests are still under
+    way at the deadline; the servers then stay out of rotation.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'balancer1' balancer.drain guestbook '["demo-web1"]'
+    """
+    return _move(backend, servers, "drain", haproxy.is_drained, timeout_s)
+
+
+def ready(backend, servers, timeout_s=30):
+    """
+    Put servers into rotation and wait until HAProxy's own check passes.
+
+    backend
+        HAProxy's backend: the service.
+    servers
+        The names of the servers: the minions' ids.
+    timeout_s
+        Seconds to wait for the check.
+
+    Returns ``{server: status}``.
+
+    Raises as :py:func:`drain` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'balancer1' balancer.ready guestbook '["demo-web1"]'
+    """
+    return _move(backend, servers, "ready", haproxy.is_up, timeout_s)
+
+
+def status(backend=None):
+    """
+    Return ``{backend: {server: {status, sessions, address, check}}}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'balancer1' balancer.status guestbook
+    """
+    found = haproxy.parse_stat(_ask(haproxy.show_stat()))
+    if backend is None:
+        return found
+    return {backend: _backend(found, backend)}
+
+
+def _move(backend, servers, state, arrived, timeout_s):
+    _check_servers(backend, servers)
+    for server in servers:
+        answer = _ask(haproxy.set_state(backend, server, state)).strip()
+        if answer:
+            raise errors.HolodeckError(f"HAProxy: {backend}/{server}: {answer}")
+    files.write_atomic(STATE_FILE, _ask(haproxy.show_state()))
+    end = time.monotonic() + timeout_s
+    while True:
+        seen = status(backend)[backend]
+        waiting = [name for name in servers if not arrived(seen[name])]
+        if not waiting:
+            return {name: seen[name]["status"] for name in servers}
+        if time.monotonic() > end:
+            raise errors.HolodeckError(_too_late(backend, waiting, seen, state))
+        time.sleep(_POLL_S)
+
+
+def _too_late(backend, waiting, seen, state):
+    shown = "; ".join(
+        f"{name} is {seen[name]['status']} with {seen[name]['sessions']} requests, "
+        f"check {seen[name]['check'] or 'none'}"
+        for name in waiting
+    )
+    return f"HAProxy {backend}: not {state} in time: {shown}."
+
+
+def _check_servers(backend, servers):
+    if not isinstance(servers, list) or not servers:
+        raise SaltInvocationError(f"servers {servers!r}: should be a list of names.")
+    known = status(backend)[backend]
+    unknown = sorted(set(servers) - set(known))
+    if unknown:
+        raise SaltInvocationError(
+            f"servers {unknown}: are not in backend {backend}; there are "
+            f"{', '.join(sorted(known))}."
+        )
+
+
+def _backend(found, backend):
+    if backend not in found:
+        raise SaltInvocationError(
+            f"backend {backend!r}: HAProxy has none of that name; there are "
+            f"{', '.join(sorted(found)) or 'none'}."
+        )
+    return found[backend]
+
+
+def _ask(command):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_ANSWER_S)
+        try:
+            connection.connect(SOCKET)
+            connection.sendall(command.encode() + b"\n")
+            return b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
+        except OSError as error:
+            raise errors.HolodeckError(
+                f"HAProxy socket {SOCKET}: {error}; apply the state "
+                "holodeck.balancer to this host."
+            ) from error

@@ -1,0 +1,322 @@
+"""
+Build, install, verify and remove bundles.
+
+A bundle is one service at one commit as a whole virtualenv without
+configuration. It is built once, on a builder, as native packages in two
+layers, and installed side by side with other commits under
+``/opt/holodeck/SERVICE/COMMIT``.
+"""
+
+
+import concurrent.futures
+
+from salt.exceptions import SaltInvocationError
+
+from holodeck import names
+from holodeck_bundle import install as hands
+from holodeck_bundle import layers as building
+from holodeck_bundle import recipe, source
+from holodeck_io import errors
+
+__func_alias__ = {"list_": "list"}
+
+
+def resolve(repository, ref):
+    """
+    Return the full commit id that a branch, a tag or a short commit stands for.
+
+    repository
+        The URL that git clones from.
+    ref
+        The branch, tag or commit.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` when the repository does
+    not have it or cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'builder1' bundle.resolve git://git.example.org/guestbook.git main
+    """
+    if not names.is_ref(ref):
+        raise SaltInvocationError(
+            f"ref {ref!r}: is no name of a branch, tag or commit; use letters, "
+            "digits, '.', '_', '/' and '-', not starting with '-' or '.'."
+        )
+    return source.resolve(_repository(repository), ref)
+
+
+def history(repository, old, new):
+    """
+    Return the commits from ``old`` to ``new`` as ``[{commit, subject}]``.
+
+    repository
+        The URL that git clones from.
+    old
+        The full commit id that is left out.
+    new
+        The full commit id that comes first.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'builder1' bundle.history URL 4f2c1e9... 99ab01c...
+    """
+    return source.history(_repository(repository), _commit(old), _commit(new))
+
+
+def build(name, commit, spec, stored=()):
+    """
+    Build the bundle of one commit and push its packages to the master.
+
+    name
+        The bundle's name: the service, or the service and ``-suite``.
+    commit
+        The full commit id.
+    spec
+        What goes in: ``repository``, ``lock`` (a path in it) or
+        ``requirements`` (the lock itself), ``project`` (install the
+        repository's own package), ``copy`` (folders of the repository to
+        folders of the bundle), ``python``, ``packager``, ``kind``.
+    stored
+        SHA-256 of packages that the master has and need not be pushed.
+
+    Returns ``{name, commit, layers, provenance}``; each layer has its
+    ``package``, ``root``, ``filename``, ``sha256``, ``size`` in bytes and
+    ``tree``, the digest of the files.
+
+    Raises ``SaltInvocationError`` for a bad commit and
+    :class:`~holodeck_io.errors.HolodeckError` when a step fails.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'builder1' bundle.build guestbook 4f2c1e9... \
+            spec='{"repository": "git://git.example.org/guestbook.git",
+                   "lock": "requirements.txt", "project": true}'
+    """
+    manifest = recipe.build(name, _commit(commit), spec, _packer(spec))
+    _push_new(manifest, stored)
+    return manifest
+
+
+def build_all(commit, specs, stored=()):
+    """
+    Build several bundles of one commit at the same time.
+
+    commit
+        The full commit id.
+    specs
+        ``{bundle name: spec}`` as for :py:func:`build`.
+    stored
+        SHA-256 of packages that the master has and need not be pushed.
+
+    Returns ``{bundle name: manifest}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'builder1' bundle.build_all 4f2c1e9... specs='{"guestbook": {…}}'
+    """
+    _commit(commit)
+    # Salt's dunders are bound to this thread: what needs them is taken here.
+    packers = {name: _packer(spec) for name, spec in specs.items()}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        jobs = {
+            name: pool.submit(recipe.build, name, commit, spec, packers[name])
+            for name, spec in specs.items()
+        }
+    manifests = {name: job.result() for name, job in jobs.items()}
+    for manifest in manifests.values():
+        _push_new(manifest, stored)
+    return manifests
+
+
+def install(name, commit, layers):
+    """
+    Install a bundle beside what runs, and prove that its bytes are right.
+
+    Only packages that are missing or damaged are fetched, each verified
+    before it is installed. Nothing is switched.
+
+    name
+        The bundle's name.
+    commit
+        The full commit id.
+    layers
+        The layers that :py:func:`build` returned.
+
+    Returns ``{"digest": {root: tree digest}, "changes": {package: …}}``.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` when a package cannot be
+    had or the installed files differ from what was built.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' bundle.install guestbook 4f2c1e9... layers='[…]'
+    """
+    _commit(commit)
+    kind = _kind()
+    missing = hands.missing(layers, kind)
+    if missing:
+        fetched = [_fetch(layer) for layer in missing]
+        hands.unpack(kind, fetched)
+    digests = hands.proven(name, commit, layers, kind)
+    return {
+        "digest": digests,
+        "changes": {
+            layer["package"]: {"old": None, "new": layer["tree"][:12]}
+            for layer in missing
+        },
+    }
+
+
+def stage(bundles):
+    """
+    Install several bundles; return the digests of all.
+
+    bundles
+        A list of ``{name, commit, layers}``.
+
+    Returns ``{root: tree digest}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' bundle.stage '[{"name": "guestbook", …}]'
+    """
+    digests = {}
+    for bundle in bundles:
+        digests |= install(**bundle)["digest"]
+    return digests
+
+
+def verify(name, commit):
+    """
+    Recompute an installed bundle's digests and compare them with its receipt.
+
+    Returns ``{"ok": bool, "differs": [root, …]}``.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` when it is not installed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' bundle.verify guestbook 4f2c1e9...
+    """
+    differs = hands.differing(hands.receipt(name, _commit(commit))["layers"])
+    return {"ok": not differs, "differs": differs}
+
+
+def list_(name=None):
+    """
+    Return the installed bundles as ``{name: [commit, …]}``.
+
+    name
+        Only this bundle.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' bundle.list guestbook
+    """
+    return hands.installed(name)
+
+
+def missing(name, commit, layers):
+    """
+    Return the packages that :py:func:`install` would install, and why.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' bundle.missing guestbook 4f2c1e9... layers='[…]'
+    """
+    _commit(commit)
+    return [layer["package"] for layer in hands.missing(layers, _kind())]
+
+
+def prune(name, keep):
+    """
+    Remove the bundles of ``name`` other than those to keep.
+
+    The one that runs is never removed, nor a layer that another bundle needs.
+
+    name
+        The bundle's name.
+    keep
+        Full commit ids that stay.
+
+    Returns the removed packages.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' bundle.prune guestbook keep='["4f2c1e9..."]'
+    """
+    current = hands.current(name)
+    doomed = [
+        commit
+        for commit in hands.installed(name).get(name, [])
+        if commit not in keep and commit != current
+    ]
+    return hands.remove(name, doomed, _kind())
+
+
+def _packer(spec):
+    return building.Packer(
+        spec.get("kind", "deb"), spec.get("packager", "nfpm"), __salt__["fpm.package"]
+    )
+
+
+def _push_new(manifest, stored):
+    for layer in manifest["layers"]:
+        if layer["sha256"] not in stored:
+            _push(layer)
+
+
+def _push(layer):
+    if not __salt__["cp.push"](layer["file"], upload_path=f"/holodeck/{layer['sha256']}"):
+        raise errors.HolodeckError(
+            f"Package {layer['filename']}: the master did not take it; set "
+            "`file_recv: True` and a `file_recv_max_size` (MB) above "
+            f"{layer['size'] >> 20} in the master's configuration."
+        )
+
+
+def _fetch(layer):
+    target = hands.download_path(layer)
+    got = __salt__["cp.get_file"](
+        f"salt://bundles/{layer['sha256']}/{layer['filename']}", str(target)
+    )
+    return hands.checked_download(layer, target, bool(got))
+
+
+def _kind():
+    return "rpm" if __grains__["os_family"] in {"RedHat", "Suse"} else "deb"
+
+
+def _commit(value):
+    if not names.is_commit(value):
+        raise SaltInvocationError(
+            f"commit {value!r}: should be a full commit id, 40 hex digits; "
+            "`bundle.resolve` finds it."
+        )
+    return value
+
+
+def _repository(url):
+    if not isinstance(url, str) or url.startswith("-"):
+        raise SaltInvocationError(f"repository {url!r}: is not a URL.")
+    return url

@@ -1,0 +1,268 @@
+"""
+Configure, switch and look at the web services of this host.
+
+A *deployment* is one bundle with one configuration: a folder below
+``/etc/holodeck/SERVICE`` with the units and the settings, readable by root
+alone. ``/etc/holodeck/SERVICE/current`` says which one runs, and changes by
+one rename.
+"""
+
+from pathlib import Path
+
+import salt.pillar
+from salt.exceptions import SaltInvocationError
+
+from holodeck import names, units
+from holodeck_io import errors, pack
+from holodeck_webapp import deployments, health
+
+__func_alias__ = {"health_": "health"}
+
+
+def configure(name, commit):
+    """
+    Write the units and the configuration of a commit; switch nothing.
+
+    The settings come from this minion's pillar, compiled anew.
+
+    name
+        The service.
+    commit
+        The full commit id.
+
+    Returns the deployment's name.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` when the pillar does not
+    place the service on this host.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.configure guestbook 4f2c1e9...
+    """
+    deployment = _deployment(name, commit)
+    deployments.write(deployment)
+    return deployment.name
+
+
+def switch(name, commit, deployment=None, timeout_s=60):
+    """
+    Run a commit in place of what runs now, and wait until it is healthy.
+
+    The bundle must be installed. When the wanted deployment runs already and
+    is healthy, nothing is restarted.
+
+    name
+        The service.
+    commit
+        The full commit id.
+    deployment
+        A deployment to go back to exactly that, where this host has it; else
+        the commit with the configuration in pillar.
+    timeout_s
+        Seconds until the new processes must be healthy.
+
+    Returns ``{"deployment": name, "changes": {…}}``.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` when the commit is not
+    healthy in time; the new deployment then stays current, and whoever
+    called decides where to go.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.switch guestbook 4f2c1e9...
+    """
+    known = deployment and has(name, deployment)
+    wanted = deployment if known else configure(name, commit)
+    summary = deployments.summary(name, wanted)
+    if summary["commit"] != commit:
+        raise SaltInvocationError(
+            f"deployment {wanted!r}: is commit {summary['commit']}, not {commit}."
+        )
+    old = deployments.current(name)
+    if old == wanted and health.fault(summary) is None:
+        return {"deployment": wanted, "changes": {}}
+    deployments.activate(summary, wanted)
+    health.wait(summary, timeout_s)
+    return {"deployment": wanted, "changes": {name: {"old": old, "new": wanted}}}
+
+
+def health_(name, timeout_s=1):
+    """
+    Wait until the current deployment is healthy.
+
+    Healthy means: every unit is active, its process was started from the
+    current commit, and the health path answers with a 2xx status.
+
+    timeout_s
+        Seconds to wait.
+
+    Returns the commit.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` with the reason and the
+    last lines of the journal.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.health guestbook timeout_s=10
+    """
+    summary = deployments.summary(name, _current(name))
+    health.wait(summary, timeout_s)
+    return summary["commit"]
+
+
+def current(name):
+    """
+    Return the summary of the deployment that is current, or ``None``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.current guestbook
+    """
+    deployment = deployments.current(name)
+    return deployment and deployments.summary(name, deployment)
+
+
+def wanted(name, commit):
+    """
+    Return the name of the deployment that :py:func:`configure` would write.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.wanted guestbook 4f2c1e9...
+    """
+    return _deployment(name, commit).name
+
+
+def has(name, deployment):
+    """
+    Tell whether a deployment is on this host.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.has guestbook 4f2c1e9d0a1b-9c3e1f00aa11
+    """
+    return deployment in deployments.existing(name)
+
+
+def status():
+    """
+    Return what this host is and runs: the pack, the platform, every service.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.status
+    """
+    return {
+        "pack": pack.digest(Path(__file__).parent),
+        "platform": _platform(),
+        "services": {
+            service: _service_status(service) for service in deployments.services()
+        },
+    }
+
+
+def remove(name):
+    """
+    Stop a service and remove its units and configuration; bundles stay.
+
+    Returns whether there was anything.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.remove guestbook
+    """
+    return deployments.remove(name)
+
+
+def prune(name, keep):
+    """
+    Remove the deployments of a service but the current one and those to keep.
+
+    keep
+        Names of deployments that stay.
+
+    Returns the removed names.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.prune guestbook keep='["4f2c1e9d0a1b-9c3e1f00aa11"]'
+    """
+    return deployments.prune(name, keep)
+
+
+def _deployment(name, commit):
+    if not names.is_commit(commit):
+        raise SaltInvocationError(
+            f"commit {commit!r}: should be a full commit id, 40 hex digits."
+        )
+    slice_ = _pillar().get("services", {}).get(name)
+    if slice_ is None:
+        raise errors.HolodeckError(
+            f"Service {name}: pillar does not place it on {__opts__['id']}; see "
+            "`salt-run holodeck.plan`, and check that the ext_pillar `holodeck` is "
+            "in the master's configuration."
+        )
+    return units.Deployment(
+        service=name,
+        environment=slice_["environment"],
+        commit=commit,
+        config=slice_["config"],
+        port=slice_["port"],
+        health=slice_["health"],
+        processes=dict(slice_["processes"]),
+        settings=dict(slice_["settings"]),
+        files=dict(slice_["files"]),
+    )
+
+
+def _pillar():
+    """
+    Return this pack's part of the pillar as the master has it now.
+
+    The pillar in memory may be older than the definition being released. Its
+    values are read, never returned or logged: they may be secrets.
+    """
+    compiler = salt.pillar.get_pillar(
+        __opts__, dict(__grains__), __opts__["id"], pillarenv=__opts__.get("pillarenv")
+    )
+    return compiler.compile_pillar().get("holodeck", {})
+
+
+def _platform():
+    parts = ("os", "osrelease", "cpuarch")
+    return " ".join(str(__grains__[part]) for part in parts)
+
+
+def _current(name):
+    deployment = deployments.current(name)
+    if deployment is None:
+        raise errors.HolodeckError(f"Service {name}: nothing is deployed on this host.")
+    return deployment
+
+
+def _service_status(name):
+    summary = deployments.summary(name, _current(name))
+    return {
+        "commit": summary["commit"],
+        "deployment": names.deployment(summary["commit"], summary["config"]),
+        "running": health.running_commit(summary),
+        "fault": health.fault(summary),
+    }

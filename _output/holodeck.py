@@ -1,0 +1,177 @@
+"""
+Render what the ``holodeck`` runner returns, and its progress, for people.
+
+Stands alone: Salt loads outputters without the pack's shared code.
+"""
+
+_SHORT = 12
+
+
+def output(data, **kwargs):
+    """
+    Return the text for a runner's answer or a progress event.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.status --out=holodeck
+    """
+    if "event" in data:
+        return _progress(data["event"])
+    data = data.get("data", data)
+    render = _RENDERERS.get(data.get("kind"), str)
+    return render(data.get(data["kind"])) if "kind" in data else str(data)
+
+
+def _progress(event):
+    first, *rest = str(event["message"]).splitlines() or [""]
+    lines = [f"{event['phase']:>9}  {first}"]
+    return "\n".join(lines + [f"{'':>9}  {line}" for line in rest])
+
+
+def _error(text):
+    return f"holodeck: {text}"
+
+
+def _release(record):
+    commit = record["commit"][:_SHORT]
+    where = f"{record['service']} in {record['environment']}"
+    if record.get("unchanged"):
+        return (
+            f"{where} is already at {commit} ({record['id']}); nothing was changed."
+        )
+    phases = _phases(record)
+    verb = "is back at" if record["kind"] == "rollback" else "is at"
+    return f"{where} {verb} {commit}: {record['id']} is good.\n{phases}"
+
+
+def _phases(record):
+    parts = [f"{p['name']} {p['seconds']} s" for p in record["phases"]]
+    total = sum(p["seconds"] for p in record["phases"])
+    return f"{', '.join(parts)}; {total:.1f} s in all."
+
+
+def _status(places):
+    return "\n\n".join(_place(place) for place in places) or "Nothing is defined."
+
+
+def _place(place):
+    release = place["release"]
+    head = f"{place['service']} in {place['environment']}: "
+    if release:
+        head += f"{release['commit'][:_SHORT]} ({release['id']}, {release['ended']})"
+    else:
+        head += "no good release yet"
+    newest = place["newest"]
+    if newest and newest["status"] not in {"good"}:
+        reason = str(newest.get("reason", "")).splitlines()[:1]
+        head += f"\n  newest: {newest['id']} is {newest['status']}: {''.join(reason)}"
+    rows = [
+        (
+            row["host"],
+            (row["commit"] or "-")[:_SHORT],
+            ", ".join(row["rotation"]),
+            "; ".join(row["drift"]) or "as released",
+        )
+        for row in place["hosts"]
+    ]
+    return f"{head}\n{_table(('host', 'commit', 'rotation', 'state'), rows)}"
+
+
+def _history(rows):
+    if not rows:
+        return "No release yet."
+    return _table(
+        ("release", "status", "commit", "started", "seconds", "why"),
+        [
+            (
+                row["id"],
+                row["status"],
+                (row.get("commit") or "-")[:_SHORT],
+                row["started"],
+                str(row["seconds"]),
+                _why(row),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _why(row):
+    words = row.get("reason") or row.get("message") or row.get("kind", "")
+    return words.splitlines()[0][:60] if words else ""
+
+
+def _show(record):
+    lines = [f"{record['id']}: {record['kind']}, {record['status']}"]
+    for key in ("commit", "ref", "deployment", "previous", "user", "message",
+                "started", "ended", "reason"):  # fmt: skip
+        if record.get(key):
+            lines.append(_field(key, record[key]))
+    lines.append(_field("phases", _phases(record)))
+    for host, words in record.get("back", {}).items():
+        lines.append(_field("back", f"{host}: {words}"))
+    for part in ("bundle", "suite"):
+        for layer in (record.get(part) or {}).get("layers", []):
+            lines.append(_field(part, f"{layer['filename']} {layer['size']} bytes"))
+            lines.append(_field("", f"sha256 {layer['sha256']}"))
+            lines.append(_field("", f"tree   {layer['tree']}"))
+    return "\n".join(lines)
+
+
+def _field(key, value):
+    first, *rest = str(value).splitlines() or [""]
+    return "\n".join([f"  {key:<11}{first}", *(f"  {'':<11}{line}" for line in rest)])
+
+
+def _plan(plan):
+    commit, old = plan["commit"][:_SHORT], (plan["from"] or "nothing")[:_SHORT]
+    lines = [f"{plan['service']} in {plan['environment']}: {old} -> {commit}"]
+    if plan["unchanged"]:
+        lines.append(_field("result", "the same release again; nothing would change"))
+    lines += [_field("", f"{c['commit'][:_SHORT]} {c['subject']}")
+              for c in plan["commits"]]  # fmt: skip
+    lines.append(_field("config", plan["configuration"]))
+    lines.append(_field("create", ", ".join(plan["create"]) or "no host is missing"))
+    lines.append(_field("build", "built before" if plan["built"] else "to be built"))
+    batches = " | ".join(", ".join(batch) for batch in plan["batches"])
+    lines.append(_field("batches", batches))
+    if plan["seconds"]:
+        lines.append(_field("usually", f"{plan['seconds']} s"))
+    return "\n".join(lines)
+
+
+def _test(result):
+    rows = [
+        (tester, target, state["state"], str(sum(state["counts"].values())))
+        for part in ("hosts", "balancers")
+        for tester, answer in result[part].items()
+        for target, state in answer["targets"].items()
+    ]
+    return _table(("tester", "target", "state", "tests"), rows)
+
+
+def _names(hosts):
+    return "\n".join(hosts) or "There was nothing to do."
+
+
+def _table(head, rows):
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    return "\n".join(
+        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip()
+        for row in [head, *rows]
+    )
+
+
+_RENDERERS = {
+    "error": _error,
+    "release": _release,
+    "status": _status,
+    "history": _history,
+    "show": _show,
+    "plan": _plan,
+    "test": _test,
+    "create": _names,
+    "destroy": _names,
+}

@@ -1,0 +1,93 @@
+"""
+Services that run at a commit, or are absent.
+"""
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+from holodeck import names, outcome
+
+
+def deployed(name, commit, deployment=None, timeout_s=60):
+    """
+    Ensure that service X runs at commit Y.
+
+    The bundle must be installed; require :py:func:`bundle.installed`. When
+    the host runs that commit with the released configuration nothing is
+    touched: a changed configuration reaches a host by a release alone, which
+    tests it before it gets traffic.
+
+    name
+        The service.
+    commit
+        The full commit id.
+    deployment
+        The deployment that was released. Where a host has it, it is what
+        runs; a new host gets the configuration that pillar has now.
+    timeout_s
+        Seconds until the new processes must be healthy.
+
+    .. code-block:: yaml
+
+        guestbook:
+          webapp.deployed:
+            - commit: 4f2c1e9d0a1b5c7788990011223344556677aabb
+            - require:
+              - bundle: guestbook
+
+    In test mode it reports the deployment that would be switched to.
+    """
+    label = f"{name} {names.short(str(commit))}"
+    try:
+        target = _target(name, commit, deployment)
+        old = __salt__["webapp.current"](name)
+        running = __salt__["webapp.status"]()["services"].get(name, {})
+        if running.get("deployment") == target and running["fault"] is None:
+            return outcome.unchanged(name, f"{name} is already at {label}.")
+        before = names.deployment(old["commit"], old["config"]) if old else None
+        changes = {name: {"old": before, "new": target}}
+        if before == target:
+            changes[name] = {"old": running["fault"], "new": "healthy"}
+        if __opts__["test"]:
+            return outcome.planned(name, changes, f"{label} would be switched to.")
+        known = target if target == deployment else None
+        __salt__["webapp.switch"](name, commit, known, timeout_s)
+    except (CommandExecutionError, SaltInvocationError) as error:
+        return outcome.failed(name, f"Could not switch {label}: {error}")
+    return outcome.changed(name, changes, f"{name} was switched to {label}.")
+
+
+def absent(name):
+    """
+    Ensure that a service does not run here and has no configuration.
+
+    Its data below ``/var/lib`` stays.
+
+    name
+        The service.
+
+    .. code-block:: yaml
+
+        guestbook:
+          webapp.absent: []
+
+    In test mode it reports the deployment that would be removed.
+    """
+    try:
+        old = __salt__["webapp.current"](name)
+        if old is None:
+            return outcome.unchanged(name, f"{name} is already absent.")
+        changes = {name: {"old": names.deployment(old["commit"], old["config"]),
+                          "new": None}}  # fmt: skip
+        if __opts__["test"]:
+            return outcome.planned(name, changes, f"{name} would be removed.")
+        __salt__["webapp.remove"](name)
+    except (CommandExecutionError, SaltInvocationError) as error:
+        return outcome.failed(name, f"Could not remove {name}: {error}")
+    return outcome.changed(name, changes, f"{name} was removed.")
+
+
+def _target(name, commit, deployment):
+    """Return the released deployment where it is here, else a fresh one."""
+    if deployment and __salt__["webapp.has"](name, deployment):
+        return deployment
+    return __salt__["webapp.wanted"](name, commit)

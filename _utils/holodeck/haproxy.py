@@ -1,0 +1,47 @@
+"""HAProxy's runtime words: commands built, answers parsed."""
+
+import csv
+import io
+
+
+
+def show_stat():
+    """Return the command that lists every backend's servers."""
+    return "show stat -1 4 -1"
+
+
+def show_state():
+    """Return the command whose answer restores the servers' state at a start."""
+    return "show servers state"
+
+
+def set_state(backend, server, state):
+    """Return the command that makes a server ``ready`` or ``drain``."""
+    return f"set server {backend}/{server} state {state}"
+
+
+def parse_stat(text):
+    """Return ``{backend: {server: {status, scur, …}}}`` from ``show stat``."""
+    rows = csv.DictReader(io.StringIO(text.lstrip("# ")))
+    found = {}
+    for row in rows:
+        if row.get("svname") in {None, "FRONTEND", "BACKEND"}:
+            continue
+        found.setdefault(row["pxname"], {})[row["svname"]] = {
+            "status": row["status"],
+            "sessions": int(row["scur"] or 0) + int(row["qcur"] or 0),
+            "address": row["addr"],
+            "check": row["check_status"],
+        }
+    return found
+
+
+def is_drained(server):
+    """Tell whether a server takes no new requests and has none left."""
+    leaving = server["status"].startswith(("DRAIN", "DOWN", "MAINT", "NOLB"))
+    return leaving and server["sessions"] == 0
+
+
+def is_up(server):
+    """Tell whether a server is in rotation and its health check passes."""
+    return server["status"].startswith("UP") or server["status"] == "no check"

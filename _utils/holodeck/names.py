@@ -1,0 +1,114 @@
+"""
+The names that every host agrees on: paths, units, packages, hosts.
+
+=====================================  ============================================
+``/opt/holodeck/SERVICE/COMMIT``       the bundle: one virtualenv, immutable
+``/opt/holodeck/deps/KEY``             the dependencies that bundles share
+``/opt/holodeck/SERVICE/current``      link to the commit that runs
+``/etc/holodeck/SERVICE/DEPLOYMENT``   units and configuration, root only
+``/etc/holodeck/SERVICE/current``      link to the deployment that runs
+=====================================  ============================================
+"""
+
+import re
+
+PREFIX = "/opt/holodeck"
+CONFIG = "/etc/holodeck"
+STATE = "/var/lib/holodeck"
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
+# "holodeck-" and the name make the Unix user, which systemd limits to 31.
+NAME_MAX = 22
+_REF_MAX = 200
+RESERVED = frozenset({"deps"})
+SUITE_SUFFIX = "-suite"
+
+
+def is_commit(value):
+    """Tell whether ``value`` is a full commit id: 40 lower-case hex digits."""
+    return isinstance(value, str) and bool(_COMMIT.fullmatch(value))
+
+
+def is_commit_prefix(value):
+    """Tell whether ``value`` can stand for one commit: 7 to 40 hex digits."""
+    return isinstance(value, str) and bool(_SHORT_COMMIT.fullmatch(value))
+
+
+def is_ref(value):
+    """Tell whether ``value`` is a safe name of a branch, a tag or a commit."""
+    return (
+        isinstance(value, str)
+        and len(value) <= _REF_MAX
+        and bool(_REF.fullmatch(value))
+        and ".." not in value
+        and not value.endswith((".lock", "/", "."))
+    )
+
+
+def is_name(value):
+    """Tell whether ``value`` can name a service, an environment or a process."""
+    return (
+        isinstance(value, str)
+        and len(value) <= NAME_MAX
+        and bool(_NAME.fullmatch(value))
+        and value not in RESERVED
+        and not value.endswith(SUITE_SUFFIX)
+    )
+
+
+def short(commit):
+    """Return the 12 digits of a commit that people and package names use."""
+    return commit[:12]
+
+
+def bundle_root(name, commit):
+    """Return the folder of a bundle."""
+    return f"{PREFIX}/{name}/{commit}"
+
+
+def deps_root(key):
+    """Return the folder of the dependencies' layer with that key."""
+    return f"{PREFIX}/deps/{key}"
+
+
+def suite_bundle(service):
+    """Return the name of the bundle that carries a service's HTTP suite."""
+    return f"{service}{SUITE_SUFFIX}"
+
+
+def app_package(name, commit):
+    """
+    Return the native package of a bundle's own layer.
+
+    The commit is part of the name, as in kernel packages, so that versions lie
+    side by side and none is upgraded away under a running process.
+    """
+    return f"holodeck-{name}-{short(commit)}"
+
+
+def deps_package(key):
+    """Return the native package of a dependencies' layer."""
+    return f"holodeck-deps-{key}"
+
+
+def deployment(commit, config_digest):
+    """Return the name of one bundle with one configuration."""
+    return f"{short(commit)}-{config_digest[:12]}"
+
+
+def unit(service, process):
+    """Return the systemd unit of a service's process."""
+    return f"holodeck-{service}-{process}.service"
+
+
+def user(service):
+    """Return the Unix user that a service runs as."""
+    return f"holodeck-{service}"
+
+
+def host(environment, role, number):
+    """Return the minion id of an environment's host."""
+    return f"{environment}-{role}{number}"

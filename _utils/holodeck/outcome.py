@@ -1,0 +1,34 @@
+"""The four things a state can say, and what a failed run of states said."""
+
+
+def unchanged(name, comment):
+    """Everything is as it should be."""
+    return _outcome(name, True, {}, comment)
+
+
+def planned(name, changes, comment):
+    """Test mode: this would change."""
+    return _outcome(name, None, changes, comment)
+
+
+def changed(name, changes, comment):
+    """This was changed."""
+    return _outcome(name, True, changes, comment)
+
+
+def failed(name, comment, changes=None):
+    """It could not be done; ``changes`` are those that happened all the same."""
+    return _outcome(name, False, changes or {}, comment)
+
+
+def _outcome(name, result, changes, comment):
+    return {"name": name, "result": result, "changes": changes, "comment": comment}
+
+
+def failures(states):
+    """Return one line for each state of a run that failed, in their order."""
+    if not isinstance(states, dict):
+        return [str(line) for line in states or ["no states ran"]]
+    failed = [s for s in states.values() if s.get("result") is False]
+    ordered = sorted(failed, key=lambda state: state.get("__run_num__", 0))
+    return [f"{s.get('__id__', s.get('name'))}: {s['comment']}" for s in ordered]

@@ -1,0 +1,57 @@
+"""What a builder is asked for, and the key that says it was built before."""
+
+import hashlib
+import json
+
+from holodeck import names
+
+# Part of every key: raise it when the same input would make other bytes.
+FORMAT = 1
+
+
+def service_spec(service, kind):
+    """Return the recipe of a service's own bundle."""
+    return {**_source(service, kind), "project": bool(service.repository)}
+
+
+def suite_spec(service, kind, tester_lock):
+    """
+    Return the recipe of the bundle that tests a service.
+
+    tester_lock
+        The hashed lock of pytest and WebTest, used unless the service names
+        its own ``suite_lock``.
+    """
+    spec = {**_source(service, kind), "project": False}
+    if service.suite:
+        spec["copy"] = {service.suite: "suite"}
+    else:
+        spec["repository"] = ""
+    if service.suite_lock:
+        return {**spec, "lock": service.suite_lock, "requirements": ""}
+    return {**spec, "requirements": tester_lock}
+
+
+def bundles(service, kind, tester_lock):
+    """Return ``{bundle name: recipe}`` of everything that a release installs."""
+    return {
+        service.name: service_spec(service, kind),
+        names.suite_bundle(service.name): suite_spec(service, kind, tester_lock),
+    }
+
+
+def key(name, commit, recipe, platform):
+    """Return the key under which a built bundle is found again."""
+    parts = json.dumps([FORMAT, name, commit, recipe, platform], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _source(service, kind):
+    return {
+        "repository": service.repository,
+        "lock": service.lock,
+        "requirements": service.requirements,
+        "python": service.python,
+        "packager": service.packager,
+        "kind": kind,
+    }

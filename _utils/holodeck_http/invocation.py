@@ -1,0 +1,104 @@
+"""How a tester starts pytest: pure builders of what to run, and input's faults."""
+
+import re
+
+from holodeck_http import urls
+
+KINDS = ("host", "balancer")
+#: Finds what a test left behind, whatever session it fled to.
+RUN_ID = "HOLODECK_WEBTEST_RUN"
+
+_FIELDS = ("name", "kind", "url", "host", "ca")
+_TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def target_problems(targets):
+    """Return every fault of the list ``targets`` as ``path: rule`` texts."""
+    if not isinstance(targets, list) or not targets:
+        return ["targets: should be a list with at least one target."]
+    found, seen = [], set()
+    for number, target in enumerate(targets):
+        path = f"targets/{number}"
+        if not isinstance(target, dict):
+            found.append(f"{path}: should be a mapping, is {target!r}.")
+            continue
+        found += [f"{path}/{fault}" for fault in _target_problems(target)]
+        if target.get("name") in seen:
+            found.append(f"{path}/name: {target['name']!r} is there twice.")
+        seen.add(str(target.get("name")))
+    return found
+
+
+def _target_problems(target):
+    found = [
+        f"{key}: is unknown; use {', '.join(_FIELDS)}."
+        for key in target
+        if key not in _FIELDS
+    ]
+    name = target.get("name")
+    if not isinstance(name, str) or not _TARGET_NAME.fullmatch(name):
+        found.append(f"name: {name!r} should be a host's name.")
+    if target.get("kind") not in KINDS:
+        found.append(f"kind: is {target.get('kind')!r}; use {' or '.join(KINDS)}.")
+    problem = urls.problem(target.get("url"))
+    if problem:
+        found.append(f"url: {target.get('url')!r} {problem}")
+    for key in ("host", "ca"):
+        value = target.get(key)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            found.append(f"{key}: should be text, is {value!r}.")
+    return found
+
+
+def argv(python, target, paths, *, results, root, ini, allow_writes=False):
+    """
+    Return the command that tests one target.
+
+    python
+        The bundle's interpreter.
+    target
+        One entry of the list of targets.
+    paths
+        The suite's folder and files of checks.
+    results
+        The file for the JSON lines.
+    root
+        The folder that test ids start from.
+    ini
+        An empty file: a repository's own pytest options are for laptops, may
+        need plugins that a tester lacks, and must not change what is collected.
+    allow_writes
+        Whether tests marked ``writes`` run.
+    """
+    command = [str(python), "-m", "pytest", "-p", "holodeck_http.plugin"]
+    command += ["-p", "no:cacheprovider", "-q", "-W", "ignore"]
+    command += ["-c", str(ini), f"--rootdir={root}", f"--confcutdir={root}"]
+    command += [f"--http-target={target['url']}", f"--http-kind={target['kind']}"]
+    command += [f"--http-results={results}"]
+    for key in ("host", "ca"):
+        if target.get(key):
+            command.append(f"--http-{key}={target[key]}")
+    if allow_writes:
+        command.append("--http-allow-writes")
+    return [*command, *map(str, paths)]
+
+
+def environment(*, library, home, commit, run_id):
+    """
+    Return the whole environment of a run: nothing of the minion's own gets in.
+
+    A proxy, ``WEBTEST_TARGET_URL`` or ``PYTEST_ADDOPTS`` would send requests
+    elsewhere or change what runs.
+    """
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONPATH": str(library),
+        # A bundle is immutable: no caches are written beside its files.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "HOLODECK_COMMIT": commit,
+        RUN_ID: run_id,
+    }

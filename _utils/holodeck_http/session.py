@@ -1,0 +1,87 @@
+"""A command in its own session, until a deadline, and nothing left afterwards."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from holodeck_http.invocation import RUN_ID
+
+_SWEEPS = 50
+
+
+def run(argv, *, env, cwd, log, seconds):
+    """
+    Run ``argv`` and return ``(exit status, whether the deadline killed it)``.
+
+    argv
+        The command as a list of strings.
+    env
+        Its whole environment, with :data:`~holodeck_http.invocation.RUN_ID`.
+    cwd
+        The folder to run in.
+    log
+        The file for what it prints. A pipe would keep this function waiting for
+        whoever inherited it.
+    seconds
+        Until it is killed, with everything that it started.
+    """
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            _with_parent(argv),
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    timed_out = False
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+    finally:
+        _kill_group(process.pid)
+        process.wait()
+        _sweep(env[RUN_ID])
+    return process.returncode, timed_out
+
+
+def _with_parent(argv):
+    """Make the command die with the minion's job, which cannot clean up then."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else argv
+
+
+def _kill_group(leader):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _sweep(run_id):
+    """Kill what left the group but still carries the run's id."""
+    for _ in range(_SWEEPS):
+        left = _carriers(run_id)
+        if not left:
+            return
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _carriers(run_id):
+    mark = f"{RUN_ID}={run_id}".encode()
+    numbers = (folder.name for folder in Path("/proc").iterdir())
+    return [int(pid) for pid in numbers if pid.isdigit() and mark in _environ(pid)]
+
+
+def _environ(pid):
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []  # it ended meanwhile, or is not ours to read

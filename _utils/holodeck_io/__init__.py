@@ -1,0 +1,1 @@
+"""The few effects that modules, runner and cloud driver share."""

@@ -1,0 +1,71 @@
+"""The one place that runs commands: an argv in, the finished process out."""
+
+import os
+import shlex
+import subprocess
+
+from holodeck_io.errors import CommandError
+
+_TAIL_LINES = 20
+
+
+def run(argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None):
+    """
+    Run ``argv`` without a shell and return the finished process.
+
+    argv
+        The command as a list of strings.
+    cwd
+        The folder to run in.
+    env
+        Variables laid over this process's own; ``None`` as a value removes
+        one.
+    timeout_s
+        Seconds after which the command is killed and counts as failed.
+    check
+        Raise when the exit status is not 0.
+    stdin
+        Text for the command's standard input; empty by default.
+
+    Returns a :class:`subprocess.CompletedProcess` with text ``stdout`` and
+    ``stderr``.
+
+    Raises :class:`CommandError`, which shows the argv, the status and the last
+    lines of stderr.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=_environment(env),
+            timeout=timeout_s,
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(
+            f"{shlex.join(argv)}: still running after {timeout_s} s and was killed."
+        ) from error
+    except OSError as error:
+        raise CommandError(f"{shlex.join(argv)}: could not start: {error}.") from error
+    if check and done.returncode:
+        raise CommandError(
+            f"{shlex.join(argv)}: ended with status {done.returncode}: "
+            f"{_tail(done.stderr or done.stdout)}"
+        )
+    return done
+
+
+def _environment(overlay):
+    if overlay is None:
+        return None
+    merged = {**os.environ, **overlay}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _tail(text):
+    lines = text.strip().splitlines()[-_TAIL_LINES:]
+    return "\n".join(lines) or "no output"

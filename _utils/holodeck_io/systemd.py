@@ -1,0 +1,77 @@
+"""systemd on this host: units linked, restarted, and looked at."""
+
+from pathlib import Path
+
+from holodeck_io import files, process
+
+UNITS = Path("/etc/systemd/system")
+_WANTS = UNITS / "multi-user.target.wants"
+_PROPERTIES = ("ActiveState", "SubState", "MainPID", "NRestarts", "Result")
+
+
+def link(unit, target):
+    """Make ``unit`` a link to ``target``, started at boot; tell if that changed."""
+    _WANTS.mkdir(parents=True, exist_ok=True)
+    changed = False
+    for path, wanted in ((UNITS / unit, target), (_WANTS / unit, f"../{unit}")):
+        if not path.is_symlink() or str(path.readlink()) != wanted:
+            files.link_atomic(path, wanted)
+            changed = True
+    return changed
+
+
+def unlink(unit):
+    """Remove the links of ``unit``."""
+    for path in (_WANTS / unit, UNITS / unit):
+        path.unlink(missing_ok=True)
+
+
+def linked(pattern):
+    """Return the names of the linked units that match a glob pattern."""
+    return sorted(path.name for path in UNITS.glob(pattern))
+
+
+def reload():
+    """Let systemd read its units again."""
+    process.run(["systemctl", "daemon-reload"])
+
+
+def restart(units):
+    """Stop and start units; a start that fails is seen by :func:`show` later."""
+    process.run(["systemctl", "restart", *units], check=False, timeout_s=120)
+
+
+def stop(units):
+    """Stop units."""
+    process.run(["systemctl", "stop", *units], timeout_s=120)
+
+
+def show(unit):
+    """Return a unit's state, ``MainPID`` and ``NRestarts`` as whole numbers."""
+    done = process.run(
+        ["systemctl", "show", unit, f"--property={','.join(_PROPERTIES)}"]
+    )
+    values = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    for number in ("MainPID", "NRestarts"):
+        values[number] = int(values.get(number) or 0)
+    return values
+
+
+def journal(unit, lines=15):
+    """Return the last lines that a unit wrote."""
+    done = process.run(
+        ["journalctl", "--unit", unit, "--lines", str(lines), "--output", "cat",
+         "--no-pager"],
+        check=False,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def environment(pid):
+    """Return the environment that a process was started with, or ``{}``."""
+    try:
+        raw = Path("/proc", str(pid), "environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (item.split(b"=", 1) for item in raw.split(b"\0") if b"=" in item)
+    return {key.decode(): value.decode(errors="replace") for key, value in pairs}

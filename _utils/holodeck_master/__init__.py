@@ -1,0 +1,1 @@
+"""What the runner does with its hands: hosts, records, locks, the release."""

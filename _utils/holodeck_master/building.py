@@ -1,0 +1,114 @@
+"""A commit found and built once, and its packages in the store."""
+
+from holodeck import names, spec
+from holodeck_io.errors import HolodeckError
+from holodeck_master import environments
+
+_RESOLVE_S = 300
+_BUILD_S = 3600
+_RPM_SYSTEMS = ("RedHat", "CentOS", "Rocky", "AlmaLinux", "OEL", "Fedora", "Amazon")
+
+
+def resolve(world, environment, service, ref):
+    """
+    Return the full commit id that ``ref`` stands for.
+
+    A full id needs no look-up: the build fails when it does not exist. A
+    service without a repository has one commit, its lock's digest.
+    """
+    if not service.repository:
+        fixed = service.fixed_commit
+        if ref and not (names.is_commit_prefix(ref) and fixed.startswith(ref)):
+            raise HolodeckError(
+                f"Commit {ref}: {service.name} has no repository, its lock alone says "
+                f"what it is: {fixed}. Leave `commit` out."
+            )
+        return fixed
+    if names.is_commit(ref):
+        return ref
+    if ref and not names.is_ref(ref):
+        raise HolodeckError(
+            f"Commit {ref!r}: is no name of a branch, a tag or a commit; use letters, "
+            "digits, '.', '_', '/' and '-'."
+        )
+    builder = _builder(environment)
+    found = world.fleet.call(
+        [builder], "bundle.resolve", deadline_s=_RESOLVE_S,
+        repository=service.repository, ref=ref or service.branch,
+    )  # fmt: skip
+    return found[builder]
+
+
+def build(world, environment, service, commit, statuses):
+    """
+    Return ``{bundle name: manifest}`` of a commit, built where it is new.
+
+    The service and its suite are built at the same time.
+    """
+    platform = environments.platform_of(statuses, _installers(environment))
+    recipes = spec.bundles(service, kind_of(platform), world.tester_lock)
+    keys = {n: spec.key(n, commit, recipe, platform) for n, recipe in recipes.items()}
+    manifests = {name: known(world, key) for name, key in keys.items()}
+    new = [name for name, manifest in manifests.items() if manifest is None]
+    if new:
+        environments.platform_of(
+            statuses, [*_installers(environment), _builder(environment)]
+        )
+        world.say("build", f"building {', '.join(new)} on {_builder(environment)}")
+        specs = {name: recipes[name] for name in new}
+        for name, manifest in _build(world, environment, commit, specs).items():
+            manifests[name] = manifest
+            world.records.keep_bundle(keys[name], manifest)
+    else:
+        world.say("build", "built before, the same packages are used")
+    return manifests
+
+
+def history(world, environment, service, old, new):
+    """Return the commits between two releases as ``[{commit, subject}]``."""
+    if not service.repository or not (old and new) or old == new:
+        return []
+    builder = _builder(environment)
+    found = world.fleet.call(
+        [builder], "bundle.history", deadline_s=_RESOLVE_S,
+        repository=service.repository, old=old, new=new,
+    )  # fmt: skip
+    return found[builder]
+
+
+def kind_of(platform):
+    """Return the package format of a platform such as ``Debian 12 x86_64``."""
+    return "rpm" if platform.startswith(_RPM_SYSTEMS) else "deb"
+
+
+def known(world, key):
+    """Return the manifest of a bundle that was built and is in the store."""
+    manifest = world.records.bundle(key)
+    if manifest and world.store.has(manifest["layers"]):
+        return manifest
+    return None
+
+
+def _build(world, environment, commit, specs):
+    builder = _builder(environment)
+    found = world.fleet.call(
+        [builder], "bundle.build_all", deadline_s=_BUILD_S,
+        commit=commit, specs=specs, stored=world.store.digests(),
+    )  # fmt: skip
+    for manifest in found[builder].values():
+        world.store.take(builder, manifest["layers"])
+    return found[builder]
+
+
+def _builder(environment):
+    builders = environment.members("builder")
+    if not builders:
+        raise HolodeckError(
+            f"Environment {environment.name}: has no builder; add one under "
+            f"environments/{environment.name}/hosts/builder."
+        )
+    return builders[0]
+
+
+def _installers(environment):
+    return [*environment.members("web"), *environment.members("tester")]

@@ -1,0 +1,167 @@
+"""An environment's hosts: made when missing, reached, and up to date."""
+
+import ipaddress
+import time
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import fleet
+
+_START_S = 180
+_STATES_S = 900
+_STATUS_S = 40
+
+
+def ensure(world, environment):
+    """
+    Bring every host of the environment to life; return ``{host: status}``.
+
+    Hosts that their cloud profile has not made yet are made in parallel. Those
+    and the ones that an earlier run left half prepared get the base states.
+    """
+    replies = world.fleet.ask(
+        environment.all_members(), "webapp.status", deadline_s=_STATUS_S
+    )
+    silent = [host for host, reply in replies.items() if reply.lost]
+    if silent:
+        _create(world, environment, silent)
+    unprepared = _unprepared(world, environment, replies)
+    if unprepared:
+        _prepare(world, environment, unprepared)
+    stale = [host for host, reply in replies.items() if _is_stale(world, reply)]
+    if stale:
+        _update(world, sorted(set(stale) - set(unprepared)))
+        replies |= world.fleet.ask(stale, "webapp.status", deadline_s=_STATUS_S)
+    return _answers(world, replies)
+
+
+def destroy(world, environment):
+    """Destroy the hosts that a cloud made; return their names."""
+    gone = world.cloud.destroy(set(environment.profiles()))
+    world.records.keep_environment(environment.name, addresses={}, prepared=[])
+    return gone
+
+
+def platform_of(statuses, hosts):
+    """
+    Return the platform that all ``hosts`` share.
+
+    A bundle holds compiled code: it is built on what it runs on.
+    """
+    found = {host: statuses[host]["platform"] for host in hosts}
+    if len(set(found.values())) > 1:
+        shown = "; ".join(f"{host} is {what}" for host, what in sorted(found.items()))
+        raise HolodeckError(f"Platforms differ: {shown}. Build on what you run on.")
+    return next(iter(found.values()))
+
+
+def _unprepared(world, environment, replies):
+    """Return the hosts that are new, or whose base states never succeeded."""
+    prepared = world.records.environment(environment.name).get("prepared", [])
+    return [
+        host
+        for host, reply in replies.items()
+        if reply.lost or not reply.ok or host not in prepared
+    ]
+
+
+def _prepare(world, environment, hosts):
+    world.say("hosts", f"applying the base states to {_listing(hosts)}")
+    _remember_addresses(world, environment, hosts)
+    # A highstate, which also brings the pack's code to the minions.
+    world.fleet.call(hosts, "state.apply", deadline_s=_STATES_S)
+    known = world.records.environment(environment.name).get("prepared", [])
+    prepared = sorted({*known, *hosts})
+    world.records.keep_environment(environment.name, prepared=prepared)
+    _refresh_balancers(world, environment, set(hosts))
+
+
+def _update(world, hosts):
+    if hosts:
+        world.say("hosts", f"updating the pack on {_listing(hosts)}")
+        world.fleet.call(hosts, "saltutil.sync_all", deadline_s=_STATES_S)
+
+
+def _is_stale(world, reply):
+    """Tell whether a host has not answered with the pack's present code."""
+    return not reply.ok or reply.value.get("pack") != world.pack
+
+
+def _answers(world, replies):
+    """Return what every host said, or raise for those that could not."""
+    failed = {host: reply for host, reply in replies.items() if not reply.ok}
+    if failed:
+        raise fleet.CallFailed("webapp.status", failed)
+    answers = {host: reply.value for host, reply in replies.items()}
+    stale = sorted(h for h, status in answers.items() if status["pack"] != world.pack)
+    if stale:
+        raise HolodeckError(
+            f"Pack: {_listing(stale)} did not get this master's version; run `salt-run "
+            "fileserver.clear_file_list_cache` and check that `file_roots` has the "
+            "pack's folder `salt`."
+        )
+    return answers
+
+
+def _create(world, environment, silent):
+    profiles = environment.profiles()
+    unmade = {host: profiles[host] for host in silent if host in profiles}
+    known = world.cloud.known(set(unmade)) if unmade else set()
+    dead = sorted(set(silent) - (set(unmade) - known))
+    if dead:
+        raise HolodeckError(_silence(dead))
+    world.say("hosts", f"creating {_listing(sorted(unmade))}")
+    world.cloud.create(unmade)
+    _wait(world, sorted(unmade))
+
+
+def _wait(world, hosts):
+    """Return when every new minion answers."""
+    end = time.monotonic() + _START_S
+    waiting = hosts
+    while waiting:
+        replies = world.fleet.ask(waiting, "test.ping", deadline_s=5)
+        waiting = [host for host, reply in replies.items() if not reply.ok]
+        if waiting and time.monotonic() > end:
+            raise HolodeckError(_silence(waiting))
+
+
+def _remember_addresses(world, environment, hosts):
+    """Keep the hosts' addresses: the balancers' server lists are made of them."""
+    found = world.fleet.call(hosts, "grains.get", key="ipv4")
+    addresses = world.records.addresses(environment.name)
+    for host, candidates in found.items():
+        addresses[host] = _address(host, candidates, environment.cidr)
+    world.records.keep_environment(environment.name, addresses=addresses)
+
+
+def _address(host, candidates, cidr):
+    network = ipaddress.ip_network(cidr or "0.0.0.0/0")
+    for candidate in candidates:
+        address = ipaddress.ip_address(candidate)
+        if address in network and not address.is_loopback:
+            return candidate
+    raise HolodeckError(
+        f"Host {host}: none of its addresses {candidates} is in {network}; set the "
+        "environment's `cidr`."
+    )
+
+
+def _refresh_balancers(world, environment, new):
+    """A new web host has to be in the server lists of balancers that stood."""
+    stood = [host for host in environment.members("balancer") if host not in new]
+    if stood and new & set(environment.members("web")):
+        world.fleet.call(
+            stood, "state.apply", deadline_s=_STATES_S, mods="holodeck.balancer"
+        )
+
+
+def _silence(hosts):
+    return (
+        f"No answer from {_listing(sorted(hosts))}; check the host and its minion "
+        "(`salt-cloud -a reboot HOST`, `salt-key -L`), or destroy it and release "
+        "again, which makes a new one."
+    )
+
+
+def _listing(hosts):
+    return ", ".join(hosts)

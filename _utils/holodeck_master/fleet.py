@@ -1,0 +1,209 @@
+"""
+Calls to an explicit list of minions that end within a stated time.
+
+Salt's own clients leave out a minion that is lost, or report it only after
+every other one has answered. Here each host of the list ends as an answer, an
+error or a loss, and a lost one is noticed while the others still work.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import salt.client
+import salt.utils.event
+import salt.utils.jid
+from salt.exceptions import PublishError, SaltClientError, SaltReqTimeoutError
+
+from holodeck import outcome
+from holodeck_io.errors import HolodeckError
+
+_POLL_S = 0.25
+# A minion that runs the job answers find_job at once; one that is silent this
+# often in a row is lost.
+_PROBE_EVERY_S = 4
+_PROBES = 3
+_TRIMMED = "VALUE_TRIMMED"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one host made of a call."""
+
+    host: str
+    value: Any = None
+    error: str = ""
+    lost: bool = False
+
+    @property
+    def ok(self):
+        """Whether the function did what it was asked for."""
+        return not self.error
+
+
+class CallFailed(HolodeckError):
+    """At least one host failed or was lost."""
+
+    def __init__(self, function, replies):
+        self.replies = [reply for reply in replies.values() if not reply.ok]
+        shown = "\n".join(f"{reply.host}: {reply.error}" for reply in self.replies)
+        super().__init__(f"{function} failed:\n{shown}")
+
+
+class Fleet:
+    """The minions of this master."""
+
+    def __init__(self, opts):
+        self._opts = opts
+        self._client = salt.client.LocalClient(mopts=dict(opts))
+
+    def call(self, hosts, function, deadline_s=60, **arguments):
+        """
+        Return ``{host: value}`` of a function that succeeded on every host.
+
+        Raises :class:`CallFailed` naming each host that failed or was lost.
+        """
+        replies = self.ask(hosts, function, deadline_s, **arguments)
+        if not all(reply.ok for reply in replies.values()):
+            raise CallFailed(function, replies)
+        return {host: reply.value for host, reply in replies.items()}
+
+    def call_each(self, arguments, function, deadline_s=60):
+        """
+        Return ``{host: value}`` of calls that differ from host to host.
+
+        arguments
+            ``{host: arguments of its call}``.
+
+        Raises as :meth:`call` does.
+        """
+        groups = [([host], own) for host, own in arguments.items()]
+        replies = self._run(groups, function, deadline_s)
+        if not all(reply.ok for reply in replies.values()):
+            raise CallFailed(function, replies)
+        return {host: reply.value for host, reply in replies.items()}
+
+    def ask(self, hosts, function, deadline_s=60, **arguments):
+        """Return ``{host: Reply}``, one for each host of the list."""
+        return self._run([(sorted(set(hosts)), arguments)], function, deadline_s)
+
+    def _run(self, groups, function, deadline_s):
+        if not any(hosts for hosts, _ in groups):
+            raise HolodeckError(f"{function}: was called for no host at all.")
+        with _Jobs(self._opts, self._client) as jobs:
+            return jobs.run(groups, function, deadline_s)
+
+
+class _Jobs:
+    """Published jobs, their answers, and the probes for hosts that are silent."""
+
+    def __init__(self, opts, client):
+        self._opts, self._client = opts, client
+        self._jobs = {}
+        self._misses = {}
+        self._probes = set()
+        self._replies = {}
+
+    def __enter__(self):
+        self._events = salt.utils.event.get_event(
+            "master", opts=self._opts, listen=True
+        )
+        self._events.subscribe("salt/job/")
+        return self
+
+    def __exit__(self, *_):
+        self._events.destroy()
+
+    def run(self, groups, function, deadline_s):
+        end = time.monotonic() + deadline_s
+        for hosts, arguments in groups:
+            self._start(hosts, function, arguments)
+        probe_at = time.monotonic() + _PROBE_EVERY_S
+        while self._misses and time.monotonic() < end:
+            self._collect()
+            if self._misses and time.monotonic() > probe_at:
+                self._drop_lost()
+                self._probe()
+                probe_at = time.monotonic() + _PROBE_EVERY_S
+        for host in list(self._misses):
+            self._settle(Reply(host, error=f"gave no answer within {deadline_s} s.", lost=True))
+        return dict(sorted(self._replies.items()))
+
+    def _start(self, hosts, function, arguments):
+        jid, known = self._publish(hosts, function, arguments)
+        for host in hosts:
+            if host in known:
+                self._jobs[host], self._misses[host] = jid, 0
+            else:
+                self._settle(
+                    Reply(host, error="has no accepted key on this master.", lost=True)
+                )
+
+    def _publish(self, hosts, function, arguments):
+        jid = salt.utils.jid.gen_jid(self._opts)
+        argument = [{"__kwarg__": True, **arguments}] if arguments else []
+        try:
+            sent = self._client.pub(
+                hosts, function, arg=argument, tgt_type="list", jid=jid, timeout=15
+            )
+        except PublishError:
+            return jid, []
+        except (SaltClientError, SaltReqTimeoutError) as error:
+            raise HolodeckError(
+                f"The master does not take jobs: {error}. Is salt-master running?"
+            ) from error
+        return jid, list((sent or {}).get("minions", []))
+
+    def _collect(self):
+        event = self._events.get_event(
+            wait=_POLL_S, tag="salt/job/", match_type="startswith", full=True
+        )
+        if event is None or "/ret/" not in event["tag"]:
+            return
+        data = event["data"]
+        host, jid = data.get("id"), data.get("jid")
+        if host not in self._misses:
+            return
+        if jid == self._jobs[host]:
+            # The first answer counts; a second one finds the host settled.
+            self._settle(_reply(host, data))
+        elif jid in self._probes and data.get("return"):
+            self._misses[host] = 0
+
+    def _drop_lost(self):
+        seconds = _PROBES * _PROBE_EVERY_S
+        for host, misses in list(self._misses.items()):
+            if misses >= _PROBES:
+                self._settle(Reply(host, error=f"is silent for {seconds} s.", lost=True))
+
+    def _probe(self):
+        """Ask the silent hosts whether their job still runs."""
+        waiting = {}
+        for host in self._misses:
+            self._misses[host] += 1
+            waiting.setdefault(self._jobs[host], []).append(host)
+        for job, hosts in waiting.items():
+            jid, _ = self._publish(hosts, "saltutil.find_job", {"jid": job})
+            self._probes.add(jid)
+
+    def _settle(self, reply):
+        self._misses.pop(reply.host, None)
+        self._replies[reply.host] = reply
+
+
+def _reply(host, data):
+    value = data.get("return")
+    if value == _TRIMMED:
+        return Reply(host, error="answered more than max_event_size; raise that.")
+    if data.get("success") is False or data.get("retcode"):
+        return Reply(host, value, error=_shown(value))
+    return Reply(host, value)
+
+
+def _shown(value):
+    """Return why a call failed; of a run of states only its failures."""
+    if isinstance(value, str):
+        text = value
+    else:
+        text = "; ".join(outcome.failures(value))
+    return text.removeprefix("ERROR: ").strip() or "failed without a word."

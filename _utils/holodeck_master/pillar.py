@@ -1,0 +1,65 @@
+"""
+The definition, read from pillar on the master, and each host's slice of it.
+
+The pillar of the minion id ``holodeck``, which no host has, holds every
+service and environment. So the top file names one target, and a host's own
+pillar gets only what :py:mod:`holodeck.slices` allows.
+"""
+
+import salt.pillar
+
+from holodeck import definition as rules
+from holodeck import slices
+from holodeck_io.errors import HolodeckError
+
+DEFINITION_ID = "holodeck"
+
+
+def load(opts):
+    """
+    Return the :class:`~holodeck.definition.Definition` of this master.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` when the pillar does not
+    render or breaks rules.
+    """
+    compiled = salt.pillar.Pillar(
+        opts, {"id": DEFINITION_ID}, DEFINITION_ID, "base", ext=None
+    ).compile_pillar()
+    if compiled.get("_errors"):
+        raise HolodeckError("Pillar: " + "\n".join(map(str, compiled["_errors"])))
+    if "holodeck" not in compiled:
+        raise HolodeckError(
+            f"Pillar: nothing is defined for the id {DEFINITION_ID!r}; give it the key "
+            "`holodeck` in the pillar's top.sls, as pillar/top.sls shows."
+        )
+    try:
+        return rules.parse(compiled["holodeck"])
+    except rules.InvalidDefinition as error:
+        raise HolodeckError(str(error)) from error
+
+
+def slice_for(minion, definition, memory):
+    """Return what ``minion`` may know, or ``{}`` when it belongs nowhere."""
+    environment = definition.environment_of(minion)
+    if environment is None:
+        return {}
+    role = environment.role_of(minion)
+    if role == "balancer":
+        return slices.balancer(
+            definition, environment, memory.addresses(environment.name)
+        )
+    if role != "web":
+        return slices.other(environment, role)
+    digests = {
+        name: config_digest(memory, definition.services[name], placement)
+        for name, placement in environment.services.items()
+    }
+    releases = {
+        name: memory.last_good(name, environment.name) for name in environment.services
+    }
+    return slices.web(definition, environment, digests, releases)
+
+
+def config_digest(memory, service, placement):
+    """Return the keyed digest of one service's configuration in one place."""
+    return memory.config_digest(slices.configuration(service, placement))

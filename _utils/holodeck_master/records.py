@@ -1,0 +1,127 @@
+"""
+Records of releases, bundles and environments, kept through ``salt.cache``.
+
+With ``cache: redis`` (or etcd, Consul, MySQL) in the master's configuration
+they live there.
+"""
+
+import datetime
+import hmac
+import json
+import secrets
+from pathlib import Path
+
+import salt.cache
+
+from holodeck_io import files
+
+GOOD, BAD, RUNNING = "good", "bad", "running"
+ROLLED_BACK, ABORTED = "rolled-back", "aborted"
+_DIGITS = 6
+
+
+class Records:
+    """The memory of this master."""
+
+    def __init__(self, opts):
+        self._cache = salt.cache.factory(opts)
+        self._key = Path(opts["cachedir"], "holodeck", "key")
+
+    def begin(self, service, environment, **facts):
+        """Keep and return a new record, its number one above the last."""
+        bank = _bank(service, environment)
+        number = max((int(key) for key in self._cache.list(bank)), default=0) + 1
+        record = {
+            "id": f"{service}-{environment}-{number}",
+            "number": number,
+            "service": service,
+            "environment": environment,
+            "status": RUNNING,
+            "started": now(),
+            "phases": [],
+            **facts,
+        }
+        place = {name: record[name] for name in ("service", "environment", "number")}
+        self._cache.store("holodeck/ids", record["id"], place)
+        self.save(record)
+        return record
+
+    def save(self, record):
+        """Keep a record as it is now."""
+        bank = _bank(record["service"], record["environment"])
+        self._cache.store(bank, f"{record['number']:0{_DIGITS}d}", record)
+
+    def history(self, service, environment):
+        """Return the records of a service in an environment, newest first."""
+        bank = _bank(service, environment)
+        keys = sorted(self._cache.list(bank), reverse=True)
+        return [self._cache.fetch(bank, key) for key in keys]
+
+    def find(self, release):
+        """Return the record with that id, or ``None``."""
+        place = self._cache.fetch("holodeck/ids", release)
+        if not place:
+            return None
+        key = f"{place['number']:0{_DIGITS}d}"
+        return self._cache.fetch(_bank(place["service"], place["environment"]), key)
+
+    def last_good(self, service, environment):
+        """Return the newest record that is good, or ``None``."""
+        return next(
+            (r for r in self.history(service, environment) if r["status"] == GOOD), None
+        )
+
+    def bundle(self, key):
+        """Return the manifest of a bundle that was built, or ``None``."""
+        return self._cache.fetch("holodeck/bundles", key) or None
+
+    def keep_bundle(self, key, manifest):
+        """Remember a bundle by its build key."""
+        self._cache.store("holodeck/bundles", key, manifest)
+
+    def bundles(self):
+        """Return ``{key: manifest}`` of every known bundle."""
+        keys = self._cache.list("holodeck/bundles")
+        return {key: self._cache.fetch("holodeck/bundles", key) for key in keys}
+
+    def forget_bundle(self, key):
+        """Forget a bundle."""
+        self._cache.flush("holodeck/bundles", key)
+
+    def addresses(self, environment):
+        """Return ``{minion id: address}`` as last seen."""
+        return self.environment(environment).get("addresses", {})
+
+    def environment(self, name):
+        """Return ``{"addresses": {host: address}, "prepared": [host, …]}``."""
+        return self._cache.fetch("holodeck/environments", name) or {}
+
+    def keep_environment(self, name, **facts):
+        """Remember facts about an environment's hosts."""
+        known = self.environment(name)
+        self._cache.store("holodeck/environments", name, {**known, **facts})
+
+    def config_digest(self, content):
+        """
+        Return the digest of a configuration.
+
+        It is keyed: records and events show it, and a plain hash of a short
+        secret could be guessed.
+        """
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hmac.new(self._secret(), text.encode(), "sha256").hexdigest()
+
+    def _secret(self):
+        if not self._key.is_file():
+            self._key.parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomic(self._key, secrets.token_bytes(32), mode=0o600)
+        return self._key.read_bytes()
+
+
+def now():
+    """Return the time as text that sorts and that people read."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _bank(service, environment):
+    return f"holodeck/releases/{environment}/{service}"

@@ -1,0 +1,138 @@
+"""
+The steps of a release on hosts, each a call to minions.
+
+Nothing here decides: it asks, and raises when the answer is no.
+"""
+
+from holodeck import names, rollout
+from holodeck_io.errors import HolodeckError
+
+_STAGE_S = 900
+_BALANCER_S = 15
+_GRACE_S = 15
+
+
+class SuiteFailed(HolodeckError):
+    """The HTTP suite did not pass on every target."""
+
+
+def stage(world, hosts, bundles):
+    """Install bundles beside what runs; every host must report the same bytes."""
+    expected = rollout.expected_digests(bundles)
+    proven = world.fleet.call(
+        hosts, "bundle.stage", deadline_s=_STAGE_S,
+        bundles=[{k: b[k] for k in ("name", "commit", "layers")} for b in bundles],
+    )  # fmt: skip
+    wrong = rollout.unproven(proven, expected)
+    if wrong:
+        raise HolodeckError(
+            f"Same bytes: {', '.join(wrong)} did not report the bundle's digests."
+        )
+
+
+def drain(world, environment, service, hosts, rules):
+    """Take hosts out of rotation at every balancer."""
+    _balance(world, environment, "drain", service, hosts, rules.drain_s)
+
+
+def ready(world, environment, service, hosts, rules):
+    """Put hosts into rotation at every balancer."""
+    _balance(world, environment, "ready", service, hosts, rules.health_s)
+
+
+def switch(world, service, hosts, target, rules):
+    """Run ``target`` on hosts and wait until it is healthy; return what runs."""
+    return world.fleet.call(
+        hosts, "webapp.switch", deadline_s=rules.health_s + _BALANCER_S + _GRACE_S,
+        name=service, commit=target["commit"], deployment=target.get("deployment"),
+        timeout_s=rules.health_s,
+    )  # fmt: skip
+
+
+def suite_on_hosts(world, plan, commit, hosts):
+    """Run the suite from the testers against each of ``hosts``."""
+    addresses = world.records.addresses(plan.environment.name)
+    targets = [
+        rollout.host_target(host, addresses[host], plan.service.port) for host in hosts
+    ]
+    dealt = rollout.assign(_testers(plan.environment), targets)
+    return _suite(world, plan, commit, dealt)
+
+
+def suite_on_balancers(world, plan, commit):
+    """Run the suite from every tester through every balancer."""
+    addresses = world.records.addresses(plan.environment.name)
+    targets = [
+        rollout.balancer_target(host, addresses[host], plan.placement)
+        for host in plan.environment.members("balancer")
+    ]
+    dealt = {tester: targets for tester in _testers(plan.environment)}
+    return _suite(world, plan, commit, dealt)
+
+
+def prune(world, environment, service, keep):
+    """
+    Remove bundles and deployments that nothing needs; never fail a release.
+
+    ``keep`` is a list of records.
+    """
+    commits = [record["commit"] for record in keep]
+    deployments = [record["deployment"] for record in keep]
+    suite = names.suite_bundle(service)
+    web, testers = environment.members("web"), environment.members("tester")
+    for hosts, function, arguments in (
+        (web, "webapp.prune", {"name": service, "keep": deployments}),
+        (web, "bundle.prune", {"name": service, "keep": commits}),
+        (testers, "bundle.prune", {"name": suite, "keep": commits}),
+    ):
+        replies = world.fleet.ask(hosts, function, deadline_s=120, **arguments)
+        for reply in replies.values():
+            if not reply.ok:
+                world.say("prune", f"{reply.host}: {reply.error}")
+
+
+def _balance(world, environment, verb, service, hosts, timeout_s):
+    world.fleet.call(
+        environment.members("balancer"), f"balancer.{verb}",
+        deadline_s=timeout_s + _GRACE_S,
+        backend=service, servers=list(hosts), timeout_s=timeout_s,
+    )  # fmt: skip
+
+
+def _suite(world, plan, commit, dealt):
+    """
+    Run the suite where it was dealt; return ``{tester: result}``.
+
+    Raises :class:`SuiteFailed` when a target did not pass, or a tester said
+    nothing of one.
+    """
+    arguments = {
+        tester: {
+            "name": plan.service.name,
+            "commit": commit,
+            "targets": targets,
+            "suite": "suite" if plan.service.suite else None,
+            "checks": plan.service.checks or None,
+            "deadline_s": plan.rules.suite_s,
+            "allow_writes": plan.placement.allow_writes,
+        }
+        for tester, targets in dealt.items()
+    }
+    results = world.fleet.call_each(
+        arguments, "webtest.run", deadline_s=plan.rules.suite_s + _GRACE_S
+    )
+    expected = {tester: [t["name"] for t in targets] for tester, targets in dealt.items()}
+    faults = rollout.suite_faults(results, expected)
+    if faults:
+        raise SuiteFailed(f"The suite of {plan.service.name}: " + "\n".join(faults))
+    return results
+
+
+def _testers(environment):
+    testers = environment.members("tester")
+    if not testers:
+        raise HolodeckError(
+            f"Environment {environment.name}: has no tester; add one under "
+            f"environments/{environment.name}/hosts/tester."
+        )
+    return testers

@@ -1,0 +1,69 @@
+"""
+The packages that hosts fetch: files by digest below a root of the fileserver.
+
+Builders push packages with ``cp.push``; they arrive in the master's cache of
+that minion, where no other minion may read, and move here once proven.
+"""
+
+import shutil
+from pathlib import Path
+
+from holodeck_io import files
+from holodeck_io.errors import HolodeckError
+
+
+class Store:
+    """The folder ``bundles`` below the store's root."""
+
+    def __init__(self, opts):
+        self._minions = Path(opts["cachedir"], "minions")
+        self.root = Path(opts["cachedir"], "holodeck", "store")
+        self._home = self.root / "bundles"
+        if not any(
+            Path(root).resolve() == self.root.resolve()
+            for root in opts["file_roots"].get("base", [])
+        ):
+            raise HolodeckError(
+                f"Fileserver: {self.root} is missing in the master's `file_roots`; "
+                "hosts could not fetch bundles. Add it under `base` and restart the "
+                "master."
+            )
+
+    def digests(self):
+        """Return the digests of all packages here."""
+        return sorted(path.name for path in self._home.glob("*") if path.is_dir())
+
+    def has(self, layers):
+        """Tell whether every layer's package is here."""
+        return all((self._home / x["sha256"] / x["filename"]).is_file() for x in layers)
+
+    def take(self, builder, layers):
+        """Move pushed packages here, each proven by its digest."""
+        for layer in layers:
+            target = self._home / layer["sha256"] / layer["filename"]
+            pushed = self._pushed(builder, layer)
+            if target.is_file():
+                pushed.unlink(missing_ok=True)
+                continue
+            if not pushed.is_file():
+                raise HolodeckError(
+                    f"Package {layer['filename']}: {builder} did not push it; set "
+                    "`file_recv: True` in the master's configuration."
+                )
+            if files.sha256_file(pushed) != layer["sha256"]:
+                pushed.unlink()
+                raise HolodeckError(
+                    f"Package {layer['filename']}: was pushed by {builder} with other "
+                    "bytes than it built. Release again."
+                )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(pushed, target)
+            target.chmod(0o644)
+
+    def prune(self, needed):
+        """Remove the packages whose digest is not in ``needed``."""
+        for digest in set(self.digests()) - set(needed):
+            shutil.rmtree(self._home / digest)
+
+    def _pushed(self, builder, layer):
+        return self._minions / builder / "files" / "holodeck" / layer["sha256"]

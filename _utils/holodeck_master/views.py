@@ -1,0 +1,177 @@
+"""What people ask: where things stand, what would happen, what happened."""
+
+from holodeck import names, rollout, spec
+from holodeck_io.errors import HolodeckError
+from holodeck_master import building, pillar
+from holodeck_master.release import plan_for
+
+_ASK_S = 40
+
+
+def status(world, service=None, environment=None):
+    """
+    Return one entry for each service and environment, with a row for each host.
+
+    What a host really runs is compared with the record.
+    """
+    return [
+        _place_status(world, plan_for(world, name, place))
+        for place, name in _places(world, service, environment)
+    ]
+
+
+def history(world, service, environment, limit):
+    """Return the newest records of a service in an environment."""
+    plan = plan_for(world, service, environment)
+    return [_row(record) for record in world.records.history(*plan.key)[:limit]]
+
+
+def show(world, release):
+    """Return one record, whole."""
+    record = world.records.find(release)
+    if record is None:
+        raise HolodeckError(
+            f"Release {release}: there is no record of it; "
+            "`salt-run holodeck.history SERVICE ENV` lists them."
+        )
+    return record
+
+
+def plan(world, service, environment, ref):
+    """Return what a release would do, before anything happens."""
+    wanted = plan_for(world, service, environment)
+    last = world.records.last_good(*wanted.key)
+    replies = world.fleet.ask(wanted.environment.all_members(), "webapp.status", _ASK_S)
+    missing = sorted(host for host, reply in replies.items() if not reply.ok)
+    builder_is_there = not set(wanted.environment.members("builder")) & set(missing)
+    commit = ref or wanted.service.branch
+    if builder_is_there or names.is_commit(ref or ""):
+        commit = building.resolve(world, wanted.environment, wanted.service, ref)
+    config = pillar.config_digest(world.records, wanted.service, wanted.placement)
+    return {
+        "service": service,
+        "environment": environment,
+        "commit": commit,
+        "from": last and last["commit"],
+        "unchanged": bool(last)
+        and last["deployment"] == names.deployment(commit, config),
+        "commits": _commits(world, wanted, last, commit, builder_is_there),
+        "configuration": _configuration(last, config),
+        "create": [host for host in missing if host in wanted.environment.profiles()],
+        "silent": missing,
+        "built": _is_built(world, wanted, commit, replies),
+        "batches": rollout.batches(
+            wanted.environment.members("web"), wanted.rules.batch
+        ),
+        "seconds": _usual_seconds(world, wanted),
+    }
+
+
+def _places(world, service, environment):
+    for place in world.definition.environments.values():
+        if environment not in {None, place.name}:
+            continue
+        for name in place.services:
+            if service in {None, name}:
+                yield place.name, name
+
+
+def _place_status(world, plan):
+    service, environment = plan.service.name, plan.environment
+    last = world.records.last_good(*plan.key)
+    hosts = environment.members("web")
+    replies = world.fleet.ask(hosts, "webapp.status", _ASK_S)
+    balancers = world.fleet.ask(environment.members("balancer"), "balancer.status")
+    intact = {}
+    if last:
+        intact = world.fleet.ask(
+            hosts, "bundle.verify", _ASK_S, name=service, commit=last["commit"]
+        )
+    rows = [
+        _host_row(replies[host], intact.get(host), balancers, service, last)
+        for host in hosts
+    ]
+    newest = world.records.history(*plan.key)[:1]
+    return {
+        "service": service,
+        "environment": environment.name,
+        "release": last and _row(last),
+        "newest": _row(newest[0]) if newest else None,
+        "hosts": rows,
+        "agree": bool(last) and all(not row["drift"] for row in rows),
+    }
+
+
+def _host_row(reply, intact, balancers, service, last):
+    row = {"host": reply.host, "commit": None, "rotation": [], "drift": []}
+    for balancer in balancers.values():
+        servers = (balancer.value or {}).get(service, {}) if balancer.ok else {}
+        row["rotation"].append(servers.get(reply.host, {}).get("status", "unknown"))
+    if not reply.ok:
+        return {**row, "drift": [reply.error]}
+    found = reply.value["services"].get(service)
+    if not found:
+        return {**row, "drift": ["nothing is deployed"] if last else []}
+    row |= {"commit": found["commit"], "running": found["running"]}
+    row["drift"] = list(_drift(found, intact, last, row["rotation"]))
+    return row
+
+
+def _drift(found, intact, last, rotation):
+    if found["fault"]:
+        yield found["fault"]
+    if last and found["running"] != last["commit"]:
+        yield f"runs {names.short(found['running'] or 'nothing')}"
+    elif last and found["deployment"] != last["deployment"]:
+        yield "has another configuration"
+    if intact is not None and not intact.ok:
+        yield intact.error.splitlines()[0]
+    elif intact is not None and not intact.value["ok"]:
+        yield "files differ in " + ", ".join(intact.value["differs"])
+    if any(not state.startswith("UP") for state in rotation):
+        yield "out of rotation"
+
+
+def _row(record):
+    keys = ("id", "status", "kind", "commit", "ref", "started", "ended", "reason",
+            "message", "user")  # fmt: skip
+    row = {key: record.get(key) for key in keys if record.get(key)}
+    row["seconds"] = _seconds(record)
+    return row
+
+
+def _seconds(record):
+    return round(sum(phase["seconds"] for phase in record["phases"]), 1)
+
+
+def _usual_seconds(world, plan):
+    past = [r for r in world.records.history(*plan.key) if r["status"] == "good"]
+    times = sorted(_seconds(record) for record in past[:5])
+    return times[len(times) // 2] if times else None
+
+
+def _commits(world, plan, last, commit, builder_is_there):
+    if not (last and builder_is_there and names.is_commit(commit)):
+        return []
+    return building.history(
+        world, plan.environment, plan.service, last["commit"], commit
+    )
+
+
+def _configuration(last, config):
+    if not last:
+        return "new"
+    return "unchanged" if last["config"] == config else "changed"
+
+
+def _is_built(world, plan, commit, replies):
+    web = plan.environment.members("web")[0]
+    if not replies[web].ok:
+        return False
+    platform = replies[web].value["platform"]
+    kind = building.kind_of(platform)
+    recipes = spec.bundles(plan.service, kind, world.tester_lock)
+    return all(
+        building.known(world, spec.key(name, commit, recipe, platform))
+        for name, recipe in recipes.items()
+    )

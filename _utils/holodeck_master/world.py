@@ -1,0 +1,48 @@
+"""Everything a release works with, in one hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from holodeck_io import pack
+from holodeck_master import cloud, fleet, pillar, records, store
+
+
+@dataclass(frozen=True)
+class World:
+    """The definition, the memory, and the hands of one runner."""
+
+    opts: dict
+    definition: object
+    records: records.Records
+    fleet: fleet.Fleet
+    cloud: cloud.Cloud
+    say: Callable
+    pack: str
+    tester_lock: str
+
+    @classmethod
+    def open(cls, opts, say, pack_home):
+        """
+        Read the definition and connect to everything.
+
+        say
+            Called with ``(phase, message)`` for each thing worth knowing.
+        pack_home
+            The folder that holds ``_modules`` and ``salt`` of this pack.
+        """
+        lock = pack_home / "salt/holodeck/files/tester-requirements.txt"
+        return cls(
+            opts=opts,
+            definition=pillar.load(opts),
+            records=records.Records(opts),
+            fleet=fleet.Fleet(opts),
+            cloud=cloud.Cloud(opts),
+            say=say,
+            pack=pack.digest(pack_home / "_modules"),
+            tester_lock=lock.read_text(encoding="utf-8"),
+        )
+
+    @property
+    def store(self):
+        """The packages that hosts fetch."""
+        return store.Store(self.opts)

@@ -1,0 +1,1 @@
+"""Local hosts: systemd-nspawn containers that behave like small machines."""

@@ -1,0 +1,119 @@
+"""Deployments on disk: written whole, switched by one rename, pruned."""
+
+import json
+import shutil
+from pathlib import Path
+
+from holodeck import names, units
+from holodeck_io import files, systemd
+from holodeck_io.errors import HolodeckError
+
+
+def write(deployment):
+    """Write a deployment's folder, complete and durable, or not at all."""
+    folder = Path(deployment.folder)
+    if folder.is_dir():
+        return
+    _make_private(folder.parent)
+    staging = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(staging, ignore_errors=True)
+    for name, text in units.contents(deployment).items():
+        path = staging / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.write_atomic(path, text, mode=0o600)
+    staging.chmod(0o700)
+    staging.rename(folder)
+    files.sync_folder(folder.parent)
+
+
+def summary(service, deployment):
+    """Return what :func:`write` kept about a deployment."""
+    path = Path(names.CONFIG, service, deployment, "deployment.json")
+    if not path.is_file():
+        raise HolodeckError(
+            f"Deployment {deployment}: is not on this host; there are "
+            f"{', '.join(existing(service)) or 'none'} of {service}."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def activate(summary, deployment):
+    """
+    Make a deployment current and restart its processes.
+
+    The units are links through ``current``: the one rename switches all of
+    them, and a power loss leaves either all old or all new.
+    """
+    service = summary["service"]
+    home = Path(names.CONFIG, service)
+    bundle = Path(names.bundle_root(service, summary["commit"]))
+    if not bundle.is_dir():
+        raise HolodeckError(f"Bundle {bundle}: is not installed; install it first.")
+    for unit in summary["units"]:
+        systemd.link(unit, f"{home}/current/units/{unit}")
+    files.link_atomic(home / "current", deployment)
+    files.link_atomic(bundle.with_name("current"), bundle.name)
+    stale = set(_linked(service)) - set(summary["units"])
+    if stale:
+        systemd.stop(sorted(stale))
+    for unit in stale:
+        systemd.unlink(unit)
+    systemd.reload()
+    systemd.restart(summary["units"])
+
+
+def current(service):
+    """Return the name of the current deployment, or ``None``."""
+    link = Path(names.CONFIG, service, "current")
+    return link.readlink().name if link.is_symlink() else None
+
+
+def services():
+    """Return the services that have a current deployment here."""
+    return sorted(link.parent.name for link in Path(names.CONFIG).glob("*/current"))
+
+
+def existing(service):
+    """Return the deployments of a service on this host."""
+    home = Path(names.CONFIG, service)
+    return sorted(path.parent.name for path in home.glob("[!.]*/deployment.json")
+                  if not path.parent.is_symlink())  # fmt: skip
+
+
+def prune(service, keep):
+    """Remove the deployments other than the current one and those to keep."""
+    doomed = set(existing(service)) - set(keep) - {current(service)}
+    for deployment in doomed:
+        shutil.rmtree(Path(names.CONFIG, service, deployment))
+    return sorted(doomed)
+
+
+def remove(service):
+    """Stop a service and remove its units, configuration and link."""
+    found = _linked(service)
+    if found:
+        systemd.stop(found)
+    for unit in found:
+        systemd.unlink(unit)
+    if found:
+        systemd.reload()
+    Path(names.PREFIX, service, "current").unlink(missing_ok=True)
+    home = Path(names.CONFIG, service)
+    there = home.is_dir()
+    shutil.rmtree(home, ignore_errors=True)
+    return bool(found) or there
+
+
+def _linked(service):
+    """Return the linked units of exactly this service, not of ``SERVICE-2``."""
+    home = f"{names.CONFIG}/{service}/current/"
+    return [
+        unit
+        for unit in systemd.linked(names.unit(service, "*"))
+        if str((systemd.UNITS / unit).readlink()).startswith(home)
+    ]
+
+
+def _make_private(folder):
+    Path(names.CONFIG).mkdir(mode=0o755, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)

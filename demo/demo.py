@@ -1,0 +1,93 @@
+"""What `demo/up` and `demo/down` do once Python is there."""
+
+import subprocess
+import sys
+import time
+
+from lab import CLONE, Lab
+from repository import Repository
+
+DEMO = Lab("demo", CLONE / ".demo", "hd-demo0", "10.77.0", 24505)
+_STEPS = """
+What happened: a Salt master runs in .demo; salt-cloud booted the hosts below as
+systemd-nspawn containers; one of them built the commit once, three run it behind
+HAProxy, and one tested each of them before it got traffic.
+
+{hosts}
+
+  {url}   (try: curl -s {url}/healthz)
+
+Next:
+  . demo/activate
+  salt-run holodeck.status
+  salt-run holodeck.release guestbook commit=next env=demo     # a second commit
+  salt-run holodeck.release guestbook commit=broken env=demo   # goes back by itself
+  salt-run holodeck.history guestbook env=demo
+  salt-run holodeck.rollback guestbook env=demo
+  salt-run holodeck.release kinto env=demo                     # a public package
+  demo/down
+"""
+
+
+def up():
+    """Bring the demo up, or reuse what stands."""
+    clock = _Clock()
+    DEMO.configure()
+    DEMO.cloud().action(fun="build_image", provider="local")
+    clock.lap("image")
+    DEMO.start()
+    repository = Repository(DEMO.home)
+    repository.create()
+    clock.lap("master")
+    commit = repository.commit("main")
+    words = ["guestbook", f"commit={commit}", "env=demo"]
+    print(f"salt-run holodeck.release {' '.join(words)}", flush=True)
+    done = subprocess.run(
+        [DEMO.home / "bin/salt-run", "holodeck.release", *words], check=False
+    )
+    clock.lap("release")
+    if done.returncode:
+        sys.exit(f"The release failed; see {DEMO.home}/master.log, then demo/up again.")
+    _explain()
+    print(clock)
+
+
+def down():
+    """Remove everything."""
+    DEMO.stop()
+    print("The demo is gone.")
+
+
+def _explain():
+    nodes = DEMO.nodes()
+    url = f"http://{nodes['demo-balancer1']['private_ips'][0]}"
+    (DEMO.home / "environment").write_text(
+        f'export PATH="{DEMO.home}/bin:$PATH"\nexport HOLODECK_URL="{url}"\n'
+    )
+    rows = (
+        f"  {name:<16}{', '.join(node['private_ips']) or 'the network of this machine'}"
+        for name, node in sorted(nodes.items())
+    )
+    print(_STEPS.format(hosts="\n".join(rows), url=url))
+
+
+class _Clock:
+    """Seconds of each step, for the last line."""
+
+    def __init__(self):
+        self._last = time.monotonic()
+        self._laps = []
+
+    def lap(self, name):
+        now = time.monotonic()
+        self._laps.append((name, now - self._last))
+        self._last = now
+
+    def __str__(self):
+        total = sum(seconds for _, seconds in self._laps)
+        parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self._laps)
+        return f"{parts}; {total:.0f} s in all."
+
+
+if __name__ == "__main__":
+    {"up": up, "down": down}[sys.argv[1]]()

@@ -1,0 +1,250 @@
+"""
+A laboratory: a Salt master with local hosts, in one folder of its own.
+
+The demo is one, the integration tests' another; several live side by side,
+each with its own folder, bridge, network and ports.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+CLONE = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CLONE / "_utils"))
+BIN = Path(sys.executable).parent
+_MASTER = """\
+# Written by demo/lab.py: a master with folders, address and ports of its own.
+interface: {gateway}
+publish_port: {publish_port}
+ret_port: {ret_port}
+user: root
+pki_dir: {home}/pki
+cachedir: {home}/cache
+sock_dir: {home}/run
+pidfile: {home}/run/master.pid
+log_file: {home}/master.log
+key_logfile: {home}/key.log
+api_logfile: {home}/api.log
+log_level: error
+worker_threads: 3
+timeout: 15
+
+# What any master needs for the pack: the folder `salt` of the clone, the store of
+# bundles, and a way for builders to push to it.
+file_roots:
+  base:
+    - {clone}/salt
+    - {home}/cache/holodeck/store
+pillar_roots:
+  base:
+    - {clone}/pillar
+ext_pillar:
+  - holodeck: {{}}
+file_recv: true
+file_recv_max_size: 1000
+runner_dirs: [{clone}/_runners]
+utils_dirs: [{clone}/_utils]
+outputter_dirs: [{clone}/_output]
+pillar_dirs: [{clone}/_pillar]
+cloud_dirs: [{clone}/_clouds]
+
+# Read by the example pillar.
+holodeck_lab:
+  git: git://{gateway}:{git_port}
+  network: {network}
+"""
+_MINION = """\
+# For `salt-call --local` on this machine.
+file_client: local
+id: {name}-machine
+root_dir: {home}/minion
+file_roots:
+  base: [{clone}/salt]
+module_dirs: []
+"""
+_PROVIDER = """\
+local:
+  driver: nspawn
+  directory: {home}/local
+  bridge: {bridge}
+  network: {network}
+  keysize: 2048
+  minion:
+    master: {gateway}
+    publish_port: {publish_port}
+    master_port: {ret_port}
+"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The places of one laboratory."""
+
+    name: str
+    home: Path
+    bridge: str
+    prefix: str
+    base_port: int
+
+    @property
+    def conf(self):
+        """The master's configuration folder."""
+        return self.home / "conf"
+
+    @property
+    def gateway(self):
+        """The machine's address on the bridge, where master and git listen."""
+        return f"{self.prefix}.1"
+
+    @property
+    def ret_port(self):
+        """The master's request port."""
+        return self.base_port + 1
+
+    def configure(self):
+        """Write the configuration of master and cloud."""
+        values = {
+            "name": self.name, "home": self.home, "clone": CLONE, "bridge": self.bridge,
+            "gateway": self.gateway, "network": f"{self.prefix}.0/24",
+            "publish_port": self.base_port, "ret_port": self.ret_port,
+            "git_port": self.base_port + 2,
+        }  # fmt: skip
+        providers = self.conf / "cloud.providers.d"
+        for folder in (providers, self.home / "bin", self.home / "git",
+                       self.home / "cache/holodeck/store"):  # fmt: skip
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.conf / "master").write_text(_MASTER.format(**values))
+        (self.conf / "minion").write_text(_MINION.format(**values))
+        (providers / "local.conf").write_text(_PROVIDER.format(**values))
+        profiles = self.conf / "cloud.profiles.d"
+        if not profiles.is_symlink():
+            profiles.symlink_to(CLONE / "cloud.profiles.d")
+        for tool in ("salt", "salt-run", "salt-call", "salt-cloud", "salt-key"):
+            path = self.home / "bin" / tool
+            path.write_text(f'#!/bin/sh\nexec {BIN}/{tool} -c {self.conf} "$@"\n')
+            path.chmod(0o755)
+
+    def start(self):
+        """Start the network, the master and the git server; keep what stands."""
+        self.cloud().action(fun="network_up", provider="local")
+        self._serve("master", [BIN / "salt-master", "-c", self.conf])
+        self._serve("git-daemon", [
+            "git", "daemon", "--export-all", "--reuseaddr",
+            f"--listen={self.gateway}", f"--port={self.base_port + 2}",
+            f"--base-path={self.home}/git", self.home / "git",
+        ])  # fmt: skip
+        _wait_for(self.gateway, self.ret_port)
+        _wait_for(self.gateway, self.base_port + 2)
+        self._revive()
+
+    def stop(self):
+        """Destroy every host, end every process, and remove the folder."""
+        if (self.conf / "master").is_file():
+            cloud = self.cloud()
+            names = sorted(self.nodes(cloud))
+            if names:
+                cloud.destroy(names)
+            cloud.action(fun="network_down", provider="local")
+        for name in ("master", "git-daemon"):
+            _end(self.home / f"{name}.pid")
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def run(self, tool, *words, check=True):
+        """Run one of the salt commands for this master; return the process."""
+        return subprocess.run(
+            [self.home / "bin" / tool, *words], check=check, text=True,
+            capture_output=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def nodes(self, cloud=None):
+        """Return ``{name: node}`` of the local hosts."""
+        found = (cloud or self.cloud()).full_query()
+        return found.get("local", {}).get("nspawn", {}) or {}
+
+    def cloud(self):
+        """Return salt-cloud's own client for this laboratory."""
+        import salt.cloud  # noqa: PLC0415  # slow, and not needed for --help
+
+        return salt.cloud.CloudClient(str(self.conf / "cloud"))
+
+    def _revive(self):
+        """Boot the hosts that the machine's own reboot has ended."""
+        cloud = self.cloud()
+        down = [n for n, node in self.nodes(cloud).items() if node["state"] != "running"]
+        if down:
+            cloud.action(fun="start", names=down)
+
+    def _serve(self, name, argv):
+        pidfile = self.home / f"{name}.pid"
+        if _alive(pidfile):
+            return
+        with open(self.home / f"{name}.log", "ab") as log:
+            process = subprocess.Popen(
+                [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True, cwd="/",
+            )  # fmt: skip
+        pidfile.write_text(f"{process.pid} {_start_time(process.pid)}\n")
+
+
+def _alive(pidfile):
+    try:
+        pid, started = map(int, pidfile.read_text().split())
+    except (OSError, ValueError):
+        return None
+    return pid if _start_time(pid) == started else None
+
+
+def _start_time(pid):
+    """Return when a process started, so that a reused pid is not taken for it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if stat[0] in "ZX" else int(stat[19])
+
+
+def _end(pidfile, patience_s=10):
+    """End the session of a server that :meth:`Lab._serve` started."""
+    pid = _alive(pidfile)
+    if pid is None:
+        return
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(pid, sign)
+        except ProcessLookupError:
+            return
+        end = time.monotonic() + patience_s
+        while _session(pid) and time.monotonic() < end:
+            time.sleep(0.1)
+
+
+def _session(pid):
+    """Return the living processes of a session."""
+    living = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == pid and fields[0] not in "ZX":
+            living.append(int(stat.parent.name))
+    return living
+
+
+def _wait_for(host, port, patience_s=60):
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return

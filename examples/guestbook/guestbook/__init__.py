@@ -1,0 +1,1 @@
+"""A guestbook: small, real, and different in each environment."""

@@ -1,0 +1,4 @@
+# Every minion that the holodeck pillar knows gets the state of its role.
+base:
+  '*':
+    - holodeck
