@@ -40,26 +40,27 @@ where ``{cache}`` and ``{ca_bundle}`` stand for the machine's folder and file;
 
 import contextlib
 import logging
-import os
+from pathlib import Path
 
 import salt.config
 import salt.utils.cloud
-import salt.utils.crypt
+from salt.exceptions import (
+    SaltCloudNotFound,
+    SaltCloudSystemExit,
+)
+
 from holodeck_io.errors import HolodeckError
 from holodeck_nspawn import (
     definition,
     host,
     image,
     keys,
-    minion,
+    leftovers,
     plan,
     programs,
     provider,
+    request,
     store,
-)
-from salt.exceptions import (
-    SaltCloudNotFound,
-    SaltCloudSystemExit,
 )
 
 log = logging.getLogger(__name__)
@@ -173,16 +174,16 @@ def create(vm_):
     """
     with _cloud_errors(), _accepted_key(vm_):
         local = _provider()
-        record = _record(vm_, local)
-        files = _minion_files(vm_, local) if vm_.get("priv_key") else {}
+        record = request.record(vm_, __opts__, local)
+        files = request.minion_files(vm_, __opts__, local)
     with _cloud_errors():
         made = host.create(
             local,
             record,
             files,
             announce=lambda: _announce(vm_, record),
-            keep_failed=bool(_setting(vm_, "keep_failed")),
-            timeout_s=_setting(vm_, "boot_timeout") or 60,
+            keep_failed=bool(request.setting(vm_, __opts__, "keep_failed")),
+            timeout_s=request.setting(vm_, __opts__, "boot_timeout") or 60,
         )
     log.info("Created the local host %s", vm_["name"])
     _fire("created instance", "created", vm_, _EVENT_FIELDS)
@@ -464,7 +465,7 @@ def _act(function, name, call):
 def _nodes():
     with _cloud_errors():
         local = _provider()
-        host.collect(local)
+        leftovers.collect(local)
         records = [store.load(local, name) for name in store.names(local)]
         return {each["name"]: _describe(local, each) for each in records if each}
 
@@ -478,71 +479,6 @@ def _describe(local, record):
         "private_ips": [address],
         "public_ips": [],
     }
-
-
-def _record(vm_, local):
-    keys = ("image", "size", "memory_mb", "cpus", "disk_mb", "network_mode", "binds")
-    settings = {key: _setting(vm_, key) for key in keys}
-    settings |= {"name": vm_["name"], "profile": vm_.get("profile")}
-    return {
-        **plan.record(settings, cache=local.cache, ca_bundle=image.ca_bundle()),
-        **_key(vm_),
-        "provider": vm_["provider"],
-    }
-
-
-def _key(vm_):
-    return {
-        "public_key": vm_.get("pub_key"),
-        "accepted_in": __opts__["pki_dir"],
-        "minion_id": _minion_id(vm_),
-    }
-
-
-def _minion_id(vm_):
-    # As salt.cloud.Cloud.create names the key that it accepts.
-    own = _setting(vm_, "minion") or {}
-    name = own.get("id", vm_["name"])
-    domain = own.get("append_domain")
-    if vm_.get("use_fqdn") and vm_.get("domain"):
-        domain = vm_["domain"]
-    return f"{name}.{domain}" if domain else name
-
-
-def _minion_files(vm_, local):
-    own = _setting(vm_, "minion") or {}
-    generic = salt.utils.cloud.minion_config(__opts__, vm_)
-    generic["id"] = _minion_id(vm_)
-    configuration = minion.config(
-        generic,
-        {key: value for key, value in own.items() if key not in ("id",)},
-        master=local.master,
-        finger=_master_finger(generic.get("hash_type", "sha256")),
-    )
-    configuration["grains"] = {
-        "salt-cloud": {key: vm_.get(key) for key in ("driver", "provider", "profile")}
-    }
-    return minion.files(
-        configuration,
-        generic.get("grains", {}),
-        vm_["priv_key"],
-        vm_["pub_key"],
-        _setting(vm_, "environment") or {},
-    )
-
-
-def _master_finger(hash_type):
-    path = os.path.join(__opts__["pki_dir"], "master.pub")
-    # The master has no key before its first start.
-    if not os.path.isfile(path):
-        return None
-    return salt.utils.crypt.pem_finger(path, sum_type=hash_type)
-
-
-def _setting(vm_, key):
-    return salt.config.get_cloud_config_value(
-        key, vm_, __opts__, default=None, search_global=False
-    )
 
 
 def _active_alias():
@@ -564,7 +500,7 @@ def _provider():
 
 def _fire(message, verb, data, keys):
     # Without a master to hear it, each event would wait a second.
-    if not os.path.exists(os.path.join(__opts__["sock_dir"], "master_event_pull.ipc")):
+    if not Path(__opts__["sock_dir"], "master_event_pull.ipc").exists():
         return
     __utils__["cloud.fire_event"](
         "event",
@@ -583,7 +519,7 @@ def _accepted_key(vm_):
     try:
         yield
     except Exception:
-        keys.forget(_key(vm_))
+        keys.forget(request.key(vm_, __opts__))
         raise
 
 

@@ -7,7 +7,6 @@ layers, and installed side by side with other commits under
 ``/opt/holodeck/SERVICE/COMMIT``.
 """
 
-
 import concurrent.futures
 
 from salt.exceptions import SaltInvocationError
@@ -232,17 +231,16 @@ def list_(name=None):
     return hands.installed(name)
 
 
-def missing(name, commit, layers):
+def missing(layers):
     """
-    Return the packages that :py:func:`install` would install, and why.
+    Return the packages that :py:func:`install` would install.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt 'web1' bundle.missing guestbook 4f2c1e9... layers='[…]'
+        salt 'web1' bundle.missing '[…]'
     """
-    _commit(commit)
     return [layer["package"] for layer in hands.missing(layers, _kind())]
 
 
@@ -287,7 +285,9 @@ def _push_new(manifest, stored):
 
 
 def _push(layer):
-    if not __salt__["cp.push"](layer["file"], upload_path=f"/holodeck/{layer['sha256']}"):
+    if not __salt__["cp.push"](
+        layer["file"], upload_path=f"/holodeck/{layer['sha256']}"
+    ):
         raise errors.HolodeckError(
             f"Package {layer['filename']}: the master did not take it; set "
             "`file_recv: True` and a `file_recv_max_size` (MB) above "

@@ -16,13 +16,14 @@ import time
 import uuid
 from pathlib import Path, PurePosixPath
 
+from salt.exceptions import SaltInvocationError
+
 import holodeck_http
 from holodeck import names
 from holodeck_http import checks as http_checks
 from holodeck_http import invocation, results, session
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
-from salt.exceptions import SaltInvocationError
 
 # Runs wait for answers most of the time, so they may outnumber the cores.
 _AT_ONCE = 8

@@ -35,15 +35,27 @@ def _error(text):
 
 
 def _release(record):
-    commit = record["commit"][:_SHORT]
+    commit = (record["commit"] or "?")[:_SHORT]
     where = f"{record['service']} in {record['environment']}"
+    if record["status"] != "good":
+        return _failed(record, where)
     if record.get("unchanged"):
-        return (
-            f"{where} is already at {commit} ({record['id']}); nothing was changed."
-        )
+        return f"{where} is already at {commit} ({record['id']}); nothing was changed."
     phases = _phases(record)
     verb = "is back at" if record["kind"] == "rollback" else "is at"
     return f"{where} {verb} {commit}: {record['id']} is good.\n{phases}"
+
+
+def _failed(record, where):
+    """Say what went wrong, and what people see now."""
+    reason = record["reason"].splitlines()
+    lines = [f"{where}: {record['id']} is {record['status']}: {reason[0]}"]
+    lines += [f"  {line}" for line in reason[1:3]]
+    back = record.get("back", {})
+    lines += [f"  {host} {words.splitlines()[0]}" for host, words in back.items()]
+    if not back:
+        lines.append("  No host was switched.")
+    return "\n".join([*lines, f"  More: salt-run holodeck.show {record['id']}"])
 
 
 def _phases(record):
@@ -64,7 +76,7 @@ def _place(place):
     else:
         head += "no good release yet"
     newest = place["newest"]
-    if newest and newest["status"] not in {"good"}:
+    if newest and newest["status"] != "good":
         reason = str(newest.get("reason", "")).splitlines()[:1]
         head += f"\n  newest: {newest['id']} is {newest['status']}: {''.join(reason)}"
     rows = [
@@ -72,7 +84,7 @@ def _place(place):
             row["host"],
             (row["commit"] or "-")[:_SHORT],
             ", ".join(row["rotation"]),
-            "; ".join(row["drift"]) or "as released",
+            "; ".join(row["drift"]) or ("as released" if release else "-"),
         )
         for row in place["hosts"]
     ]
@@ -107,11 +119,10 @@ def _show(record):
     lines = [f"{record['id']}: {record['kind']}, {record['status']}"]
     for key in ("commit", "ref", "deployment", "previous", "user", "message",
                 "started", "ended", "reason"):  # fmt: skip
-        if record.get(key):
-            lines.append(_field(key, record[key]))
+        lines += [_field(key, record[key])] if record.get(key) else []
     lines.append(_field("phases", _phases(record)))
-    for host, words in record.get("back", {}).items():
-        lines.append(_field("back", f"{host}: {words}"))
+    back = record.get("back", {})
+    lines += [_field("back", f"{host}: {words}") for host, words in back.items()]
     for part in ("bundle", "suite"):
         for layer in (record.get(part) or {}).get("layers", []):
             lines.append(_field(part, f"{layer['filename']} {layer['size']} bytes"))
@@ -144,7 +155,7 @@ def _plan(plan):
 
 def _test(result):
     rows = [
-        (tester, target, state["state"], str(sum(state["counts"].values())))
+        (tester, target, state["state"], str(state["counts"].get("passed")))
         for part in ("hosts", "balancers")
         for tester, answer in result[part].items()
         for target, state in answer["targets"].items()
@@ -157,11 +168,13 @@ def _names(hosts):
 
 
 def _table(head, rows):
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    return "\n".join(
-        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip()
-        for row in [head, *rows]
+    columns = zip(head, *rows, strict=True)
+    widths = [max(len(cell) for cell in column) for column in columns]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (head, *rows)
     )
+    return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
 _RENDERERS = {

@@ -10,7 +10,8 @@ import getpass
 from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, release as engine, stages, views
+from holodeck_master import environments, stages, views
+from holodeck_master import release as engine
 from holodeck_master.world import World
 
 _PACK = Path(__file__).resolve().parent.parent
@@ -50,6 +51,7 @@ def release(service, commit="", env="", message=""):
         lambda world: engine.release(
             world, service, _needed("env", env), _text(commit), _order(message)
         ),
+        good=lambda record: record["status"] == "good",
     )
 
 
@@ -83,6 +85,7 @@ def rollback(service, env="", to="", message=""):
         lambda world: engine.rollback(
             world, service, _needed("env", env), to, _order(message)
         ),
+        good=lambda record: record["status"] == "good",
     )
 
 

@@ -1,6 +1,4 @@
-"""
-Bundles that are installed, or absent.
-"""
+"""Bundles that are installed, or absent."""
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -29,7 +27,7 @@ def installed(name, commit, layers):
     """
     label = f"{name} {names.short(str(commit))}"
     try:
-        missing = __salt__["bundle.missing"](name, commit, layers)
+        missing = __salt__["bundle.missing"](layers)
         if not missing:
             return outcome.unchanged(name, f"Bundle {label} is already installed.")
         changes = {package: {"old": None, "new": "installed"} for package in missing}

@@ -1,6 +1,4 @@
-"""
-Services that run at a commit, or are absent.
-"""
+"""Services that run at a commit, or are absent."""
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -36,24 +34,26 @@ def deployed(name, commit, deployment=None, timeout_s=60):
 
     In test mode it reports the deployment that would be switched to.
     """
-    label = f"{name} {names.short(str(commit))}"
+    short = names.short(str(commit))
     try:
         target = _target(name, commit, deployment)
         old = __salt__["webapp.current"](name)
         running = __salt__["webapp.status"]()["services"].get(name, {})
         if running.get("deployment") == target and running["fault"] is None:
-            return outcome.unchanged(name, f"{name} is already at {label}.")
+            return outcome.unchanged(name, f"{name} is already at {short}.")
         before = names.deployment(old["commit"], old["config"]) if old else None
         changes = {name: {"old": before, "new": target}}
         if before == target:
             changes[name] = {"old": running["fault"], "new": "healthy"}
         if __opts__["test"]:
-            return outcome.planned(name, changes, f"{label} would be switched to.")
+            return outcome.planned(
+                name, changes, f"{name} would be switched to {short}."
+            )
         known = target if target == deployment else None
         __salt__["webapp.switch"](name, commit, known, timeout_s)
     except (CommandExecutionError, SaltInvocationError) as error:
-        return outcome.failed(name, f"Could not switch {label}: {error}")
-    return outcome.changed(name, changes, f"{name} was switched to {label}.")
+        return outcome.failed(name, f"Could not switch {name} to {short}: {error}")
+    return outcome.changed(name, changes, f"{name} was switched to {short}.")
 
 
 def absent(name):

@@ -176,7 +176,9 @@ class Lab:
     def _revive(self):
         """Boot the hosts that the machine's own reboot has ended."""
         cloud = self.cloud()
-        down = [n for n, node in self.nodes(cloud).items() if node["state"] != "running"]
+        down = [
+            n for n, node in self.nodes(cloud).items() if node["state"] != "running"
+        ]
         if down:
             cloud.action(fun="start", names=down)
 
@@ -202,11 +204,8 @@ def _alive(pidfile):
 
 def _start_time(pid):
     """Return when a process started, so that a reused pid is not taken for it."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if stat[0] in "ZX" else int(stat[19])
+    fields = _stat(pid)
+    return int(fields[19]) if fields and fields[0] not in "ZX" else None
 
 
 def _end(pidfile, patience_s=10):
@@ -226,15 +225,24 @@ def _end(pidfile, patience_s=10):
 
 def _session(pid):
     """Return the living processes of a session."""
-    living = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == pid and fields[0] not in "ZX":
-            living.append(int(stat.parent.name))
-    return living
+    return [
+        found
+        for path in Path("/proc").glob("[0-9]*")
+        if (found := int(path.name)) and _session_of(found) == pid
+    ]
+
+
+def _session_of(pid):
+    fields = _stat(pid)
+    return int(fields[3]) if fields and fields[0] not in "ZX" else None
+
+
+def _stat(pid):
+    """Return the fields of a process behind its name, or ``[]``."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _wait_for(host, port, patience_s=60):

@@ -15,12 +15,12 @@ _IDENTITY = {
     "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
     "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
 }  # fmt: skip
-_BROKEN = '''
+_BROKEN = """
     @app.before_request
     def fail():
         if request.path != "/healthz":
             abort(500)
-'''
+"""
 
 
 class Repository:

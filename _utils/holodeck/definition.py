@@ -22,7 +22,7 @@ _RESERVED_SETTINGS = frozenset(
 _HOSTS_MAX = 500
 
 
-class InvalidDefinition(ValueError):
+class InvalidDefinitionError(ValueError):
     """The definition breaks rules; the message lists every fault with its path."""
 
 
@@ -53,7 +53,7 @@ class Service:
 
         It has a commit's form, so that one rule serves both kinds.
         """
-        return hashlib.sha1(self.requirements.encode()).hexdigest()
+        return hashlib.sha256(self.requirements.encode()).hexdigest()[:40]
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,13 @@ class Definition:
         """
         Return ``(Service, Environment, Placement)``.
 
-        Raises :class:`InvalidDefinition` naming the legal values when one of
+        Raises :class:`InvalidDefinitionError` naming the legal values when one of
         them is unknown.
         """
         known = _pick(self.services, service, "Service")
         place = _pick(self.environments, environment, "Environment")
         if service not in place.services:
-            raise InvalidDefinition(
+            raise InvalidDefinitionError(
                 f"Service {service}: has no place in environment {environment}; "
                 f"add it under environments/{environment}/services. There now: "
                 f"{_listing(place.services)}."
@@ -162,7 +162,7 @@ def parse(data):
     """
     Return the :class:`Definition` in ``data``, pillar's ``holodeck`` key.
 
-    Raises :class:`InvalidDefinition` with all faults, one a line.
+    Raises :class:`InvalidDefinitionError` with all faults, one a line.
     """
     faults = schema.Faults()
     root = schema.mapping(data, "holodeck", _ROOT, faults)
@@ -177,7 +177,7 @@ def parse(data):
     if not faults:
         _cross_check(services, environments, faults)
     if faults:
-        raise InvalidDefinition(
+        raise InvalidDefinitionError(
             "The definition in pillar has faults:\n" + "\n".join(faults)
         )
     return Definition(services, environments)
@@ -302,7 +302,7 @@ def _cross_check(services, environments, faults):
 
 def _pick(known, name, noun):
     if name not in known:
-        raise InvalidDefinition(
+        raise InvalidDefinitionError(
             f"{noun} {name}: is not defined in pillar; the defined ones are "
             f"{_listing(known)}."
         )

@@ -4,7 +4,6 @@ import csv
 import io
 
 
-
 def show_stat():
     """Return the command that lists every backend's servers."""
     return "show stat -1 4 -1"

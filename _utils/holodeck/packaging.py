@@ -5,7 +5,7 @@ Both wrap the same tree with the same metadata, so that the choice between
 them never changes what a host gets.
 """
 
-import datetime
+import datetime as dt
 import json
 from dataclasses import dataclass
 
@@ -132,10 +132,10 @@ def installed_argv(kind):
 
 def parse_installed(text):
     """Return the names of packages that are whole, from the listing's output."""
-    rows = (line.split() for line in text.splitlines())
-    return {row[1] for row in rows if len(row) == 2 and row[0] == "ii"}
+    rows = (line.partition(" ") for line in text.splitlines())
+    return {name.strip() for state, _, name in rows if state == "ii"}
 
 
 def _timestamp(epoch):
-    moment = datetime.datetime.fromtimestamp(epoch, tz=datetime.timezone.utc)
+    moment = dt.datetime.fromtimestamp(epoch, tz=dt.timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,5 +1,9 @@
 """Who goes when, and who tests whom."""
 
+import re
+
+_PLACE = re.compile(r"^/\S+:\d+: ")
+
 
 def batches(hosts, size):
     """
@@ -27,7 +31,11 @@ def port_of(listen):
 
 def host_target(minion, address, port):
     """Return the suite's target for one host."""
-    return {"name": minion, "kind": "host", "url": f"http://{_bracketed(address)}:{port}"}
+    return {
+        "name": minion,
+        "kind": "host",
+        "url": f"http://{_bracketed(address)}:{port}",
+    }
 
 
 def balancer_target(minion, address, placement):
@@ -52,35 +60,27 @@ def unproven(replies, expected):
     )
 
 
-def suite_faults(results, targets):
-    """
-    Return one line for each target that did not pass, and for a silent one.
-
-    results
-        ``{tester: result}`` of ``webtest.run``.
-    targets
-        The names of the targets that each tester had.
-    """
-    faults = []
-    for tester, expected in targets.items():
-        seen = (results.get(tester) or {}).get("targets", {})
-        for target in expected:
-            state = seen.get(target, {"state": "not-run"})
-            if state["state"] != "passed":
-                faults.append(f"{target}: {_suite_words(state)} (from {tester})")
-    return faults
+def suite_reasons(result):
+    """Return the first reasons of a tester's result, one line a target."""
+    targets = result.get("targets") if isinstance(result, dict) else None
+    return [
+        f"{name}: {_shown(entry['failures'])}"
+        for name, entry in (targets or {}).items()
+        if isinstance(entry, dict) and entry.get("failures")
+    ]
 
 
-def _suite_words(state):
-    failures = state.get("failures") or []
-    shown = "; ".join(f"{f['id']}: {_first_line(f['why'])}" for f in failures[:3])
-    more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
-    return f"{state['state']}{': ' if shown else ''}{shown}{more}"
+def _shown(failures):
+    shown = [f"{failure['id']}: {_first_words(failure)}" for failure in failures[:3]]
+    if len(failures) > len(shown):
+        shown.append(f"and {len(failures) - len(shown)} more")
+    return "\n  ".join(["", *shown]).strip("\n")
 
 
-def _first_line(text):
-    lines = str(text).strip().splitlines()
-    return lines[-1][:160] if lines else ""
+def _first_words(failure):
+    """Return why a test failed, without the place in a library it failed at."""
+    first = (str(failure["why"]).splitlines() or [""])[0]
+    return _PLACE.sub("", first)[:160]
 
 
 def _bracketed(address):

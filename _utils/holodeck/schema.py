@@ -9,6 +9,9 @@ library would have to be installed by hand.
 from dataclasses import dataclass
 from typing import Any
 
+# Characters of a bad value that an error shows.
+_SHOWN = 60
+
 
 class Faults(list):
     """The faults of one document, each ``path: what is wrong``."""
@@ -67,8 +70,7 @@ def integer(least, most):
         if not whole or not least <= value <= most:
             faults.add(
                 path,
-                f"should be a whole number from {least} to {most}, "
-                f"not {_shown(value)}",
+                f"should be a whole number from {least} to {most}, not {_shown(value)}",
             )
         return value
 
@@ -134,4 +136,4 @@ def sequence(kind=object):
 
 def _shown(value):
     rendered = repr(value)
-    return rendered if len(rendered) <= 60 else f"{rendered[:57]}..."
+    return rendered if len(rendered) <= _SHOWN else f"{rendered[:_SHOWN]}..."

@@ -41,7 +41,7 @@ def resolve(repository, ref):
 
 
 def history(repository, old, new, limit=50):
-    """Return ``[{commit, subject}]`` from ``old`` (left out) to ``new``, newest first."""
+    """Return ``[{commit, subject}]`` after ``old`` up to ``new``, newest first."""
     with locked(_mirror_name(repository)):
         mirror = _mirror(repository)
         if not (_has(mirror, old) and _has(mirror, new)):
@@ -59,7 +59,9 @@ def export(repository, commit, target):
     mirror = _mirror(repository)
     archive = Path(target, ".archive.tar")
     _git(mirror, "archive", "--format=tar", f"--output={archive}", commit)
-    process.run(["tar", "--extract", "--file", str(archive), "--directory", str(target)])
+    process.run(
+        ["tar", "--extract", "--file", str(archive), "--directory", str(target)]
+    )
     archive.unlink()
     stamp = _git(mirror, "show", "--no-patch", "--format=%ct", commit).stdout
     return int(stamp.strip())

@@ -85,7 +85,7 @@ def tree_entries(root):
         info = path.lstat()
         name = str(path.relative_to(root))
         if stat.S_ISLNK(info.st_mode):
-            yield name, "link", "", os.readlink(path)
+            yield name, "link", "", str(path.readlink())
         elif stat.S_ISDIR(info.st_mode):
             yield name, "folder", oct(stat.S_IMODE(info.st_mode)), ""
         else:

@@ -51,7 +51,9 @@ def show(unit):
     done = process.run(
         ["systemctl", "show", unit, f"--property={','.join(_PROPERTIES)}"]
     )
-    values = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    values = dict(
+        line.split("=", 1) for line in done.stdout.splitlines() if "=" in line
+    )
     for number in ("MainPID", "NRestarts"):
         values[number] = int(values.get(number) or 0)
     return values

@@ -2,11 +2,24 @@
 
 from holodeck import names, spec
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments
+from holodeck_master import environments, fleet
 
 _RESOLVE_S = 300
 _BUILD_S = 3600
 _RPM_SYSTEMS = ("RedHat", "CentOS", "Rocky", "AlmaLinux", "OEL", "Fedora", "Amazon")
+
+
+class UnknownCommitError(HolodeckError):
+    """What was asked for is no commit of the service."""
+
+
+def check_ref(ref):
+    """Refuse what cannot name a commit, before anything is touched."""
+    if ref and not names.is_ref(ref):
+        raise UnknownCommitError(
+            f"Commit {ref!r}: is no name of a branch, a tag or a commit; use letters, "
+            "digits, '.', '_', '/' and '-'."
+        )
 
 
 def resolve(world, environment, service, ref):
@@ -19,23 +32,22 @@ def resolve(world, environment, service, ref):
     if not service.repository:
         fixed = service.fixed_commit
         if ref and not (names.is_commit_prefix(ref) and fixed.startswith(ref)):
-            raise HolodeckError(
+            raise UnknownCommitError(
                 f"Commit {ref}: {service.name} has no repository, its lock alone says "
                 f"what it is: {fixed}. Leave `commit` out."
             )
         return fixed
     if names.is_commit(ref):
         return ref
-    if ref and not names.is_ref(ref):
-        raise HolodeckError(
-            f"Commit {ref!r}: is no name of a branch, a tag or a commit; use letters, "
-            "digits, '.', '_', '/' and '-'."
-        )
+    check_ref(ref)
     builder = _builder(environment)
-    found = world.fleet.call(
-        [builder], "bundle.resolve", deadline_s=_RESOLVE_S,
-        repository=service.repository, ref=ref or service.branch,
-    )  # fmt: skip
+    try:
+        found = world.fleet.call(
+            [builder], "bundle.resolve", deadline_s=_RESOLVE_S,
+            repository=service.repository, ref=ref or service.branch,
+        )  # fmt: skip
+    except fleet.CallFailedError as error:
+        raise UnknownCommitError("\n".join(r.error for r in error.replies)) from error
     return found[builder]
 
 

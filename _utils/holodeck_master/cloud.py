@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-import os
+from pathlib import Path
 
 import salt.cloud
 from salt.exceptions import SaltCloudException, SaltCloudSystemExit
@@ -14,7 +14,7 @@ class Cloud:
     """The providers and profiles in the master's configuration folder."""
 
     def __init__(self, opts):
-        self._path = os.path.join(os.path.dirname(opts["conf_file"]), "cloud")
+        self._path = str(Path(opts["conf_file"]).with_name("cloud"))
 
     def create(self, profiles):
         """
@@ -62,7 +62,9 @@ class Cloud:
             with _quiet():
                 self._client().destroy(there)
         except (SaltCloudException, SaltCloudSystemExit) as error:
-            raise HolodeckError(f"salt-cloud could not destroy hosts: {error}") from error
+            raise HolodeckError(
+                f"salt-cloud could not destroy hosts: {error}"
+            ) from error
         return there
 
     def _client(self):

@@ -90,7 +90,7 @@ def _answers(world, replies):
     """Return what every host said, or raise for those that could not."""
     failed = {host: reply for host, reply in replies.items() if not reply.ok}
     if failed:
-        raise fleet.CallFailed("webapp.status", failed)
+        raise fleet.CallFailedError("webapp.status", failed)
     answers = {host: reply.value for host, reply in replies.items()}
     stale = sorted(h for h, status in answers.items() if status["pack"] != world.pack)
     if stale:

@@ -41,7 +41,7 @@ class Reply:
         return not self.error
 
 
-class CallFailed(HolodeckError):
+class CallFailedError(HolodeckError):
     """At least one host failed or was lost."""
 
     def __init__(self, function, replies):
@@ -61,26 +61,23 @@ class Fleet:
         """
         Return ``{host: value}`` of a function that succeeded on every host.
 
-        Raises :class:`CallFailed` naming each host that failed or was lost.
+        Raises :class:`CallFailedError` naming each host that failed or was lost.
         """
         replies = self.ask(hosts, function, deadline_s, **arguments)
         if not all(reply.ok for reply in replies.values()):
-            raise CallFailed(function, replies)
+            raise CallFailedError(function, replies)
         return {host: reply.value for host, reply in replies.items()}
 
     def call_each(self, arguments, function, deadline_s=60):
         """
-        Return ``{host: value}`` of calls that differ from host to host.
-
-        arguments
-            ``{host: arguments of its call}``.
+        Return ``{host: value}`` of calls whose ``arguments`` differ by host.
 
         Raises as :meth:`call` does.
         """
         groups = [([host], own) for host, own in arguments.items()]
         replies = self._run(groups, function, deadline_s)
         if not all(reply.ok for reply in replies.values()):
-            raise CallFailed(function, replies)
+            raise CallFailedError(function, replies)
         return {host: reply.value for host, reply in replies.items()}
 
     def ask(self, hosts, function, deadline_s=60, **arguments):
@@ -126,7 +123,9 @@ class _Jobs:
                 self._probe()
                 probe_at = time.monotonic() + _PROBE_EVERY_S
         for host in list(self._misses):
-            self._settle(Reply(host, error=f"gave no answer within {deadline_s} s.", lost=True))
+            self._settle(
+                Reply(host, error=f"gave no answer within {deadline_s} s.", lost=True)
+            )
         return dict(sorted(self._replies.items()))
 
     def _start(self, hosts, function, arguments):
@@ -174,7 +173,9 @@ class _Jobs:
         seconds = _PROBES * _PROBE_EVERY_S
         for host, misses in list(self._misses.items()):
             if misses >= _PROBES:
-                self._settle(Reply(host, error=f"is silent for {seconds} s.", lost=True))
+                self._settle(
+                    Reply(host, error=f"is silent for {seconds} s.", lost=True)
+                )
 
     def _probe(self):
         """Ask the silent hosts whether their job still runs."""
@@ -202,8 +203,5 @@ def _reply(host, data):
 
 def _shown(value):
     """Return why a call failed; of a run of states only its failures."""
-    if isinstance(value, str):
-        text = value
-    else:
-        text = "; ".join(outcome.failures(value))
+    text = value if isinstance(value, str) else "; ".join(outcome.failures(value))
     return text.removeprefix("ERROR: ").strip() or "failed without a word."

@@ -10,14 +10,14 @@ from holodeck_io.errors import HolodeckError
 from holodeck_master import records
 
 
-class Locked(HolodeckError):
+class LockedError(HolodeckError):
     """Somebody else releases this service there."""
 
 
 @contextlib.contextmanager
 def held(opts, service, environment, message):
     """
-    Hold the lock of a service in an environment, or raise :class:`Locked`.
+    Hold the lock of a service in an environment, or raise :class:`LockedError`.
 
     The kernel releases it when its owner dies, so a lock is never stale.
     """
@@ -28,7 +28,7 @@ def held(opts, service, environment, message):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise Locked(_refusal(service, environment, file.read())) from None
+            raise LockedError(_refusal(service, environment, file.read())) from None
         file.truncate(0)
         json.dump(
             {"pid": os.getpid(), "since": records.now(), "message": message}, file

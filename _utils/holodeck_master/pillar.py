@@ -34,7 +34,7 @@ def load(opts):
         )
     try:
         return rules.parse(compiled["holodeck"])
-    except rules.InvalidDefinition as error:
+    except rules.InvalidDefinitionError as error:
         raise HolodeckError(str(error)) from error
 
 

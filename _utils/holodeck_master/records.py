@@ -5,7 +5,7 @@ With ``cache: redis`` (or etcd, Consul, MySQL) in the master's configuration
 they live there.
 """
 
-import datetime
+import datetime as dt
 import hmac
 import json
 import secrets
@@ -120,7 +120,7 @@ class Records:
 
 def now():
     """Return the time as text that sorts and that people read."""
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _bank(service, environment):

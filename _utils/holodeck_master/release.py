@@ -13,6 +13,9 @@ from holodeck import definition, names, rollout
 from holodeck_io.errors import HolodeckError
 from holodeck_master import building, environments, locks, pillar, records, stages
 
+# The store keeps the packages of more releases than the hosts do.
+_STORED = 3
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -37,7 +40,7 @@ def plan_for(world, service, environment):
     """Return the :class:`Plan`; raise when the definition has no such place."""
     try:
         return Plan(*world.definition.placement(service, environment))
-    except definition.InvalidDefinition as error:
+    except definition.InvalidDefinitionError as error:
         raise HolodeckError(str(error)) from error
 
 
@@ -51,6 +54,7 @@ def release(world, service, environment, ref, order):
         Facts for the record: who, and why.
     """
     plan = plan_for(world, service, environment)
+    building.check_ref(ref)
     with locks.held(world.opts, *plan.key, f"release of {ref or 'the newest commit'}"):
         _bury_the_dead(world, plan)
         last = world.records.last_good(*plan.key)
@@ -82,7 +86,7 @@ def rollback(world, service, environment, to, order):
             run.ensure()
             run.reuse(target)
             run.go()
-        if last["id"] != target["id"]:
+        if run.record["status"] == records.GOOD:
             world.records.save({**last, "status": records.ROLLED_BACK})
         return run.record
 
@@ -92,17 +96,27 @@ class _Run:
 
     def __init__(self, world, plan, last, facts):
         self.world, self.plan, self.last = world, plan, last
-        self.record = {"commit": None, "previous": last and last["id"], **facts}
+        self.record = {
+            "commit": None,
+            "previous": last and last["id"],
+            "started": records.now(),
+            **facts,
+        }
         self._switched = []
         self._touched = []
         self._hosts = plan.environment.members("web")
 
     @contextlib.contextmanager
     def recorded(self):
-        """Whatever happens from here on stands in the record, and is raised."""
+        """Whatever goes wrong from here on stands in the record."""
         try:
             yield
-        except (HolodeckError, KeyboardInterrupt) as error:
+        except building.UnknownCommitError:
+            # Nothing was released, so there is nothing to record.
+            raise
+        except HolodeckError as error:
+            self._fail(error)
+        except KeyboardInterrupt as error:
             self._fail(error)
             raise
 
@@ -162,9 +176,8 @@ class _Run:
     def _begin(self):
         if "id" not in self.record:
             service, environment = self.plan.key
-            facts = {k: v for k, v in self.record.items()}
-            self.record = {**self.world.records.begin(service, environment), **facts}
-            self.record["phases"] = self.record.pop("early", [])
+            facts = {"phases": self.record.pop("early", []), **self.record}
+            self.record = self.world.records.begin(service, environment, **facts)
         self.world.records.save(self.record)
 
     def _stage(self):
@@ -245,10 +258,13 @@ class _Run:
 
     def _prune(self):
         history = self.world.records.history(*self.plan.key)
-        good = [r for r in history if r["status"] in {records.GOOD, records.ROLLED_BACK}]
+        good = [
+            r for r in history if r["status"] in {records.GOOD, records.ROLLED_BACK}
+        ]
         kept = good[: self.plan.rules.keep]
         service = self.plan.service.name
         stages.prune(self.world, self.plan.environment, service, kept)
+        _prune_store(self.world)
 
     def _hosts_agree(self):
         return all(
@@ -262,7 +278,9 @@ class _Run:
     def _balancers_agree(self):
         service = self.plan.service.name
         replies = self.world.fleet.call(
-            self.plan.environment.members("balancer"), "balancer.status", backend=service
+            self.plan.environment.members("balancer"),
+            "balancer.status",
+            backend=service,
         )
         return all(
             servers[service].get(host, {}).get("status", "").startswith("UP")
@@ -279,6 +297,21 @@ class _Run:
             seconds = round(time.monotonic() - started, 1)
             key = "phases" if "id" in self.record else "early"
             self.record.setdefault(key, []).append({"name": name, "seconds": seconds})
+
+
+def _prune_store(world):
+    """Keep the packages of the releases that can still be gone back to."""
+    needed = {
+        layer["sha256"]
+        for environment in world.definition.environments.values()
+        for service, placement in environment.services.items()
+        for record in world.records.history(service, environment.name)[
+            : _STORED * placement.rollout.keep
+        ]
+        for part in ("bundle", "suite")
+        for layer in (record.get(part) or {}).get("layers", [])
+    }
+    world.store.prune(needed)
 
 
 def _bury_the_dead(world, plan):

@@ -5,6 +5,7 @@ Nothing here decides: it asks, and raises when the answer is no.
 """
 
 from holodeck import names, rollout
+from holodeck_http import results as results_of_suites
 from holodeck_io.errors import HolodeckError
 
 _STAGE_S = 900
@@ -12,7 +13,7 @@ _BALANCER_S = 15
 _GRACE_S = 15
 
 
-class SuiteFailed(HolodeckError):
+class SuiteFailedError(HolodeckError):
     """The HTTP suite did not pass on every target."""
 
 
@@ -66,7 +67,7 @@ def suite_on_balancers(world, plan, commit):
         rollout.balancer_target(host, addresses[host], plan.placement)
         for host in plan.environment.members("balancer")
     ]
-    dealt = {tester: targets for tester in _testers(plan.environment)}
+    dealt = dict.fromkeys(_testers(plan.environment), targets)
     return _suite(world, plan, commit, dealt)
 
 
@@ -103,7 +104,7 @@ def _suite(world, plan, commit, dealt):
     """
     Run the suite where it was dealt; return ``{tester: result}``.
 
-    Raises :class:`SuiteFailed` when a target did not pass, or a tester said
+    Raises :class:`SuiteFailedError` when a target did not pass, or a tester said
     nothing of one.
     """
     arguments = {
@@ -121,10 +122,20 @@ def _suite(world, plan, commit, dealt):
     results = world.fleet.call_each(
         arguments, "webtest.run", deadline_s=plan.rules.suite_s + _GRACE_S
     )
-    expected = {tester: [t["name"] for t in targets] for tester, targets in dealt.items()}
-    faults = rollout.suite_faults(results, expected)
+    faults = [
+        f"from {tester}, {fault}"
+        for tester, targets in dealt.items()
+        for fault in results_of_suites.doubts(
+            results[tester], [target["name"] for target in targets]
+        )
+    ]
     if faults:
-        raise SuiteFailed(f"The suite of {plan.service.name}: " + "\n".join(faults))
+        reasons = [
+            r for result in results.values() for r in rollout.suite_reasons(result)
+        ]
+        raise SuiteFailedError(
+            "\n".join(["The suite did not pass.", *faults, *reasons])
+        )
     return results
 
 

@@ -6,10 +6,13 @@ that minion, where no other minion may read, and move here once proven.
 """
 
 import shutil
+import time
 from pathlib import Path
 
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
+
+_YOUNG_S = 24 * 3600
 
 
 class Store:
@@ -61,9 +64,15 @@ class Store:
             target.chmod(0o644)
 
     def prune(self, needed):
-        """Remove the packages whose digest is not in ``needed``."""
+        """
+        Remove old packages whose digest is not in ``needed``.
+
+        Young ones stay: a release that runs now may be about to need them.
+        """
         for digest in set(self.digests()) - set(needed):
-            shutil.rmtree(self._home / digest)
+            folder = self._home / digest
+            if time.time() - folder.stat().st_mtime > _YOUNG_S:
+                shutil.rmtree(folder)
 
     def _pushed(self, builder, layer):
         return self._minions / builder / "files" / "holodeck" / layer["sha256"]

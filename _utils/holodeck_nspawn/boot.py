@@ -8,13 +8,14 @@ import time
 
 from holodeck_io.errors import HolodeckError
 from holodeck_io.files import write_atomic
-
 from holodeck_nspawn import cgroup, disk, programs
 
 # systemd-nspawn ends with this status when the host wants to boot again.
 _REBOOT = 133
 _CAPABILITIES = "CAP_NET_ADMIN,CAP_NET_RAW"
 _CONSOLE_LINES = 15
+# Looks, a quarter of a second apart, that find no process: it has ended.
+_LOST = 3
 
 
 def start(provider, record, lock, *, timeout_s=60):
@@ -85,7 +86,7 @@ def _is_ready(provider, name, ready, timeout_s):
     ready.settimeout(0.25)
     end = time.monotonic() + timeout_s
     lost = 0
-    while time.monotonic() < end and lost < 3:
+    while time.monotonic() < end and lost < _LOST:
         try:
             message = ready.recv(4096).decode(errors="replace")
         except TimeoutError:

@@ -131,10 +131,8 @@ def kill(provider, name, timeout_s=10):
     end = time.monotonic() + timeout_s
     while alive := pids(provider, name):
         for pid in alive:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         if time.monotonic() > end:
             raise HolodeckError(
                 f"{name}: processes {sorted(alive)} do not end; look at what they "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
 from holodeck_io.errors import HolodeckError
 
 _LISTS = ("packages", "excluded", "environments", "disabled", "masked", "enabled")
@@ -176,14 +177,17 @@ def setup_script(definition):
 def _environment_lines(environment, build_pins):
     path = _quote(environment["path"])
     commands = " ".join(_quote(f"bin/{x}") for x in environment["commands"])
+    install = [
+        f"{_BENCH}/uv pip install --quiet --python {path}/bin/python --no-deps",
+        "--require-hashes --compile-bytecode",
+        f"--build-constraints {_BENCH}/pins/{_quote(build_pins)}",
+        f"--requirements {_BENCH}/pins/{_quote(environment['pins'])}",
+    ]
+    tests = "-type d '(' -name tests -o -name test ')'"
     return [
         f"python3 -m venv --without-pip {path}",
-        f"{_BENCH}/uv pip install --quiet --python {path}/bin/python --no-deps "
-        f"--require-hashes --compile-bytecode "
-        f"--build-constraints {_BENCH}/pins/{_quote(build_pins)} "
-        f"--requirements {_BENCH}/pins/{_quote(environment['pins'])}",
-        f"find {path}/lib -type d '(' -name tests -o -name test ')' -prune "
-        "-exec rm -rf '{}' +",
+        " ".join(install),
+        f"find {path}/lib {tests} -prune -exec rm -rf '{{}}' +",
         f"(cd {path} && ln -s $(realpath -s {commands}) /usr/local/bin/)",
     ]
 

@@ -75,13 +75,13 @@ def mount_lines(provider, record):
     if record.get("disk_mb"):
         changes = folder / "small"
         lines.append(f"mount -o loop {folder}/small.img {changes}")
-    layers = f"lowerdir={record['image_root']},upperdir={changes}/upper"
+    options = [f"lowerdir={record['image_root']}", f"upperdir={changes}/upper"]
+    options += [f"workdir={changes}/work", "volatile"]
     return [
         *lines,
         # `volatile` spares the syncs at every stop. Its marker forbids a second mount,
         # for a machine's crash would leave it torn: there the page cache is gone, here
         # it is not.
         f"rm -rf {changes}/work/work/incompat",
-        f"mount -t overlay -o {layers},workdir={changes}/work,volatile overlay "
-        f"{folder}/root",
+        f"mount -t overlay -o {','.join(options)} overlay {folder}/root",
     ]

@@ -1,19 +1,20 @@
-"""The life of a local host: create, start, stop, faults, destroy, and what is left."""
+"""The life of a local host: create, start, stop, faults, destroy."""
 
 import contextlib
 import os
 import signal
 import time
+from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
 from holodeck_io.process import run
-
 from holodeck_nspawn import (
     boot,
     cgroup,
     disk,
     image,
     keys,
+    leftovers,
     limits,
     network,
     programs,
@@ -23,7 +24,6 @@ from holodeck_nspawn.provider import check_name
 
 # systemd's own signals to its process 1.
 _POWEROFF = signal.SIGRTMIN + 4
-_SETTLED = (store.MADE, store.FAILED)
 
 
 def create(provider, record, files, *, announce, keep_failed=False, timeout_s=60):
@@ -71,12 +71,12 @@ def _clear_way(provider, name):
             "choose another name."
         )
     if existing:
-        remove(provider, name)
+        leftovers.remove(provider, name)
 
 
 def _make(provider, record, files, lock, timeout_s):
     programs.require(programs.RUN)
-    collect(provider)
+    leftovers.collect(provider)
     root = image.ensure(provider.images, record["image"], provider.cache)
     record = {**record, "image_root": root}
     disk.make(provider, record, files)
@@ -90,7 +90,7 @@ def _give_up(provider, record, keep_failed):
     if keep_failed:
         store.save(provider, {**record, "state": store.FAILED})
     else:
-        remove(provider, record["name"])
+        leftovers.remove(provider, record["name"])
 
 
 def _power_on(provider, record, lock, timeout_s):
@@ -105,8 +105,8 @@ def _power_on(provider, record, lock, timeout_s):
         provider, name, memory_mb=record.get("memory_mb"), cpus=record.get("cpus")
     )
     for bind in record.get("binds", []):
-        if not os.path.exists(bind["source"]):
-            os.makedirs(bind["source"])
+        if not Path(bind["source"]).exists():
+            Path(bind["source"]).mkdir(parents=True)
     boot.start(provider, record, lock, timeout_s=timeout_s)
 
 
@@ -133,7 +133,7 @@ def reboot(provider, name, *, timeout_s=60):
 def kill(provider, name):
     """End a host as a power loss would: at once, with the disk as it is."""
     with _made(provider, name):
-        _cut_power(provider, name)
+        leftovers.cut_power(provider, name)
 
 
 def freeze(provider, name):
@@ -178,56 +178,13 @@ def execute(provider, name, argv, *, check=True, timeout_s=60):
 def destroy(provider, name):
     """Remove a host: processes, network, disk, and its accepted key."""
     check_name(name)
-    collect(provider)
+    leftovers.collect(provider)
     with store.lock(provider, name):
         record = store.load(provider, name)
         if not record:
             raise HolodeckError(f"{name}: there is no such host on {provider.bridge}.")
         store.save(provider, {**record, "state": store.DESTROYING})
-        remove(provider, name)
-
-
-def remove(provider, name):
-    """
-    Remove whatever there is of the host ``name``; the caller holds its lock.
-
-    The record goes last, so that a removal that is interrupted is found and finished.
-    """
-    _cut_power(provider, name)
-    network.unplug(provider, name)
-    record = store.load(provider, name)
-    keys.forget(record)
-    with store.network_lock(provider):
-        store.forget(provider, name)
-        if not store.names(provider) and not store.keeps_bridge(provider):
-            network.bridge_down(provider)
-
-
-def collect(provider):
-    """
-    Remove what interrupted drivers left, and return the names.
-
-    A host whose lock is held is being worked on, and is left alone.
-    """
-    removed = []
-    for name in store.names(provider):
-        if store.load(provider, name).get("state") not in _SETTLED:
-            removed += _collect(provider, name)
-    known = {*store.names(provider)}
-    traces = {*cgroup.names(provider), *network.namespaces(provider)}
-    for name in sorted((traces | {*store.half_forgotten(provider)}) - known):
-        removed += _collect(provider, name)
-    return removed
-
-
-def _collect(provider, name):
-    with store.lock(provider, name, wait=False) as lock:
-        # Between the look and the lock its driver may have finished it.
-        if lock and store.load(provider, name).get("state") not in _SETTLED:
-            store.forget_draft(provider, name)
-            remove(provider, name)
-            return [name]
-    return []
+        leftovers.remove(provider, name)
 
 
 def network_up(provider):
@@ -269,12 +226,7 @@ def _power_off(provider, name, timeout_s):
     end = time.monotonic() + timeout_s
     while leader and cgroup.pids(provider, name) and time.monotonic() < end:
         time.sleep(0.02)
-    _cut_power(provider, name)
-
-
-def _cut_power(provider, name):
-    cgroup.kill(provider, name)
-    cgroup.remove(provider, name)
+    leftovers.cut_power(provider, name)
 
 
 @contextlib.contextmanager

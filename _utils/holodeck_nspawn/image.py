@@ -12,7 +12,6 @@ from pathlib import Path
 from holodeck_io.errors import HolodeckError
 from holodeck_io.files import sync_filesystem, write_atomic
 from holodeck_io.process import run
-
 from holodeck_nspawn import definition as definitions
 from holodeck_nspawn import programs
 
@@ -56,8 +55,8 @@ def ca_bundle():
     named = os.environ.get("SSL_CERT_FILE")
     usual = "/etc/ssl/certs/ca-certificates.crt"
     for path in (named, usual, ssl.get_default_verify_paths().cafile):
-        if path and os.path.isfile(path):
-            return os.path.realpath(path)
+        if path and Path(path).is_file():
+            return str(Path(path).resolve())
     raise HolodeckError(
         f"image: no bundle of certificate authorities at {usual}; install the Debian "
         "package ca-certificates, or set SSL_CERT_FILE."

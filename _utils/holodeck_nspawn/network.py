@@ -3,7 +3,6 @@
 import hashlib
 import ipaddress
 import json
-import os
 from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
@@ -11,6 +10,7 @@ from holodeck_io.process import run
 
 # The host's end of its cable, as the host sees it.
 INTERFACE = "host0"
+_NAMESPACES = Path("/run/netns")
 _FORWARDING = "3"
 _DISABLED = "0"
 
@@ -84,7 +84,7 @@ def plug_commands(provider, name):
 def unplug(provider, name):
     """Remove the host's cable and its network namespace, as far as they are there."""
     run(["ip", "link", "delete", provider.link(name)], check=False)
-    if os.path.exists(f"/run/netns/{provider.namespace(name)}"):
+    if (_NAMESPACES / provider.namespace(name)).exists():
         run(["ip", "netns", "delete", provider.namespace(name)])
 
 
@@ -119,13 +119,8 @@ def port_argv(provider, name, state):
 def namespaces(provider):
     """Return the names of hosts that have a namespace, with a record or without."""
     prefix = f"{provider.bridge}."
-    if not os.path.isdir("/run/netns"):
-        return []
-    return sorted(
-        each.removeprefix(prefix)
-        for each in os.listdir("/run/netns")
-        if each.startswith(prefix)
-    )
+    found = _NAMESPACES.glob(f"{prefix}*")
+    return sorted(path.name.removeprefix(prefix) for path in found)
 
 
 def _owner(provider):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
 
@@ -49,11 +50,11 @@ def require(programs):
 
 def find_uv():
     """Return the path of uv: beside this Python first, then on the PATH."""
-    beside = os.path.join(os.path.dirname(sys.executable), "uv")
+    beside = Path(sys.executable).parent / "uv"
     found = beside if os.access(beside, os.X_OK) else shutil.which("uv")
     if not found:
         raise HolodeckError(
             f"nspawn: building an image needs uv; run: {sys.executable} -m pip "
             "install uv"
         )
-    return os.path.realpath(found)
+    return str(Path(found).resolve())

@@ -15,6 +15,7 @@ _HOST = re.compile(
     r"(?=.{1,64}\Z)[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
     r"(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*"
 )
+_SMALLEST = 29
 # mount and systemd-nspawn separate their options with these.
 _UNSAFE = re.compile(r"[\s,:\\'\"]")
 _IMAGES = Path(__file__).resolve().parents[2] / "cloud.images.d"
@@ -87,7 +88,7 @@ def parse(options, *, environ=None):
 def default_cache(environ):
     """Return the folder for images when the provider names none."""
     home = environ.get("HOME") or "/root"
-    return os.path.join(environ.get("XDG_CACHE_HOME") or f"{home}/.cache", "holodeck")
+    return f"{environ.get('XDG_CACHE_HOME') or f'{home}/.cache'}/holodeck"
 
 
 def check_name(name):
@@ -118,5 +119,5 @@ def _faults(options):
     except ValueError as error:
         yield f"network: should be like 10.77.0.0/24 ({error})"
     else:
-        if network.num_addresses < 8:
-            yield f"network: {network} has no room for hosts; use a /29 or larger"
+        if network.prefixlen > _SMALLEST:
+            yield f"network: {network} has no room for hosts; use /{_SMALLEST} or more"

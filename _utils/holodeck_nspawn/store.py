@@ -42,7 +42,7 @@ def _locked(path, wait):
         file = open(path, "w")  # noqa: SIM115 - the caller closes it
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if os.stat(path).st_ino == os.fstat(file.fileno()).st_ino:
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return file
         except BlockingIOError:
             file.close()
@@ -50,6 +50,15 @@ def _locked(path, wait):
         except FileNotFoundError:
             pass
         file.close()
+
+
+def tidy_locks(provider):
+    """Remove the lock files that killed drivers left for hosts that do not exist."""
+    folder = provider.directory / "locks"
+    left = {path.name for path in folder.glob("*")}
+    for name in left - {*names(provider)}:
+        with lock(provider, name, wait=False):
+            pass
 
 
 @contextmanager

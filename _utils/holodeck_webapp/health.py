@@ -60,9 +60,7 @@ def _http_fault(port, path):
 
 
 def _crashes(summary):
-    return any(
-        systemd.show(unit)["NRestarts"] > _RESTARTS for unit in summary["units"]
-    )
+    return any(systemd.show(unit)["NRestarts"] > _RESTARTS for unit in summary["units"])
 
 
 def _last_words(summary):

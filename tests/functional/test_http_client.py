@@ -9,6 +9,7 @@ import time
 
 import pytest
 import trustme
+
 from holodeck_http.app import App, OffHostError
 from holodeck_http.client import LiveApp, Target, TransportError
 

@@ -8,6 +8,7 @@ import wsgiref.simple_server
 from pathlib import Path
 
 import pytest
+
 from holodeck_http import results
 
 pytest_plugins = ["pytester"]

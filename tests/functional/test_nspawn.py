@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import salt.cloud
 import yaml
-from holodeck_nspawn import cgroup, host, image, network, store
-from holodeck_nspawn import provider as providers
 from salt.exceptions import SaltCloudSystemExit
+
+from holodeck_nspawn import cgroup, host, image, leftovers, network, store
+from holodeck_nspawn import provider as providers
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="local hosts need root"),
@@ -124,7 +125,7 @@ def write(path, data):
 
 
 def files(folder):
-    return os.listdir(folder) if folder.is_dir() else []
+    return [path.name for path in folder.glob("*")]
 
 
 def lines_with(path, text):
@@ -168,8 +169,8 @@ def cloud(tmp_path):
     yield cloud
     for name in store.names(cloud.local):
         with store.lock(cloud.local, name):
-            host.remove(cloud.local, name)
-    host.collect(cloud.local)
+            leftovers.remove(cloud.local, name)
+    leftovers.collect(cloud.local)
     assert cloud.world() == before
 
 
@@ -247,9 +248,7 @@ def test_create_that_fails_and_is_kept(cloud):
 def test_create_with_the_machines_network(cloud):
     """A builder has the machine's interfaces, its binds, and its environment."""
     cloud.create("one", profile="shared")
-    assert cloud.run("one", "ls", "/sys/class/net") == "\n".join(
-        sorted(os.listdir("/sys/class/net"))
-    )
+    assert BRIDGE in cloud.run("one", "ls", "/sys/class/net").split()
     cloud.run("one", "touch", "/var/cache/holodeck/uv/of-a-test")
     (cloud.local.cache / "uv/of-a-test").unlink()
     shown = cloud.run("one", "systemctl", "show", "-P", "Environment", "salt-minion")
@@ -415,14 +414,15 @@ def test_builder_of_an_image_killed(cloud):
         from holodeck_nspawn import image
         image.ensure({str(cloud.local.images)!r}, "bookworm", {str(cache)!r})
     """
+    drafts = "images/.*.new"
     for _ in range(2):
         child = python(script)
-        until(lambda: list(cache.glob("images/.*.new/rootfs/etc")))
-        (draft,) = cache.glob("images/.*.new")
-        assert not (draft / "of-the-first").exists()
+        until(lambda: list(cache.glob(f"{drafts}/rootfs/etc")))
+        until(lambda: not list(cache.glob(f"{drafts}/of-the-first")))
         child.kill()
         child.wait()
         until(lambda: list(processes(str(cache))) == [])
+        (draft,) = cache.glob(drafts)
         (draft / "of-the-first").touch()
     assert image.cached(cache) == []
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import salt.config
 import salt.loader
+from salt.exceptions import SaltInvocationError
+
 from holodeck_http import results
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
-from salt.exceptions import SaltInvocationError
 
 _PACK = Path(__file__).parents[2]
 _COMMIT = "4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4"

@@ -1,6 +1,7 @@
 """What a tester runs, and the targets it accepts."""
 
 import pytest
+
 from holodeck_http import invocation, urls
 
 _GOOD = {"name": "web1", "kind": "host", "url": "http://10.0.0.7:8000"}

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from holodeck_http import results
 
 
