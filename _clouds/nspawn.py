@@ -21,7 +21,8 @@ A provider, in ``cloud.providers.d``:
 
 Optional: ``cache`` (images and downloads; ``$XDG_CACHE_HOME/holodeck``), ``images``
 (definitions; the pack's ``cloud.images.d``), ``master`` (its address as the hosts see
-it; the machine's own on the bridge), and ``minion`` (such as ``master_port``).
+it; the machine's own on the bridge), and ``minion`` (such as ``master_port``; with
+``master`` in there salt-cloud does not warn that none is defined).
 
 A profile, in ``cloud.profiles.d``:
 
@@ -326,8 +327,7 @@ def reboot(name, call=None):
 
         salt-cloud -a reboot web1
     """
-    # salt.cloud.Cloud.reboot passes no call.
-    return _act(host.reboot, name, call or "action")
+    return _act(host.reboot, name, call)
 
 
 def kill(name, call=None):

@@ -10,7 +10,7 @@ import getpass
 from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, stages, views
+from holodeck_master import environments, views
 from holodeck_master import release as engine
 from holodeck_master.world import World
 
@@ -133,7 +133,7 @@ def plan(service, commit="", env=""):
     """
     return _answer(
         "plan",
-        lambda world: views.plan(world, service, _needed("env", env), _text(commit)),
+        lambda world: views.preview(world, service, _needed("env", env), _text(commit)),
     )
 
 
@@ -193,7 +193,9 @@ def test(service, env=""):
 
         salt-run holodeck.test guestbook env=staging
     """
-    return _answer("test", lambda world: _test(world, service, _needed("env", env)))
+    return _answer(
+        "test", lambda world: views.test(world, service, _needed("env", env))
+    )
 
 
 def create(env):
@@ -234,18 +236,6 @@ def destroy(env):
         "destroy",
         lambda world: environments.destroy(world, _environment(world, env)),
     )
-
-
-def _test(world, service, environment):
-    plan_ = engine.plan_for(world, service, environment)
-    last = world.records.last_good(service, environment)
-    if last is None:
-        raise HolodeckError(f"{service} in {environment}: has no good release to test.")
-    hosts = plan_.environment.members("web")
-    return {
-        "hosts": stages.suite_on_hosts(world, plan_, last["commit"], hosts),
-        "balancers": stages.suite_on_balancers(world, plan_, last["commit"]),
-    }
 
 
 def _answer(kind, work, good=lambda _: True):

@@ -41,8 +41,10 @@ file_roots:
   base:
     - {clone}/salt
     - {home}/cache/holodeck/store
+# The first folder is the laboratory's own: what lies there hides the example.
 pillar_roots:
   base:
+    - {home}/pillar
     - {clone}/pillar
 ext_pillar:
   - holodeck: {{}}
@@ -116,9 +118,9 @@ class Lab:
             "git_port": self.base_port + 2,
         }  # fmt: skip
         providers = self.conf / "cloud.providers.d"
-        for folder in (providers, self.home / "bin", self.home / "git",
-                       self.home / "cache/holodeck/store"):  # fmt: skip
-            folder.mkdir(parents=True, exist_ok=True)
+        for name in ("bin", "git", "pillar", "cache/holodeck/store"):
+            (self.home / name).mkdir(parents=True, exist_ok=True)
+        providers.mkdir(parents=True, exist_ok=True)
         (self.conf / "master").write_text(_MASTER.format(**values))
         (self.conf / "minion").write_text(_MINION.format(**values))
         (providers / "local.conf").write_text(_PROVIDER.format(**values))

@@ -4,14 +4,21 @@ What services and environments are made of, read from pillar and checked.
 ``pillar/holodeck/example.sls`` shows every key with its meaning.
 """
 
-import hashlib
 import re
 import shlex
-from dataclasses import dataclass, field
 
 from holodeck import names, schema
+from holodeck.model import (
+    ROLES,
+    Definition,
+    Environment,
+    Hosts,
+    InvalidDefinitionError,
+    Placement,
+    Rollout,
+    Service,
+)
 
-ROLES = ("web", "balancer", "tester", "builder")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _PATH = re.compile(r"/[!-~]*")
@@ -20,142 +27,6 @@ _RESERVED_SETTINGS = frozenset(
     {"PORT", "HOLODECK_SERVICE", "HOLODECK_COMMIT", "HOLODECK_ENVIRONMENT"}
 )
 _HOSTS_MAX = 500
-
-
-class InvalidDefinitionError(ValueError):
-    """The definition breaks rules; the message lists every fault with its path."""
-
-
-@dataclass(frozen=True)
-class Service:
-    """One Python web service, the same in every environment."""
-
-    name: str
-    processes: dict
-    port: int
-    health: str = "/"
-    repository: str = ""
-    branch: str = "main"
-    lock: str = "requirements.txt"
-    requirements: str = ""
-    python: str = ""
-    packager: str = "nfpm"
-    suite: str = ""
-    suite_lock: str = ""
-    checks: list = field(default_factory=list)
-    settings: dict = field(default_factory=dict)
-    files: dict = field(default_factory=dict)
-
-    @property
-    def fixed_commit(self):
-        """
-        The identity of a service that has no repository: its lock's digest.
-
-        It has a commit's form, so that one rule serves both kinds.
-        """
-        return hashlib.sha256(self.requirements.encode()).hexdigest()[:40]
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """How a service rolls over in one environment. Times are in seconds."""
-
-    batch: int = 1
-    drain_s: int = 30
-    health_s: int = 60
-    suite_s: int = 300
-    keep: int = 3
-
-
-@dataclass(frozen=True)
-class Placement:
-    """One service in one environment."""
-
-    service: str
-    listen: str
-    url: str = ""
-    settings: dict = field(default_factory=dict)
-    files: dict = field(default_factory=dict)
-    allow_writes: bool = False
-    rollout: Rollout = Rollout()
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """The hosts of one role: made from a cloud profile, or named one by one."""
-
-    profile: str = ""
-    count: int = 0
-    ids: tuple = ()
-
-
-@dataclass(frozen=True)
-class Environment:
-    """Where services run: hosts by role, and the services placed there."""
-
-    name: str
-    hosts: dict
-    services: dict
-    cidr: str = ""
-
-    def members(self, role):
-        """Return the minion ids of one role, in the definition's order."""
-        group = self.hosts.get(role, Hosts())
-        if group.ids:
-            return list(group.ids)
-        return [names.host(self.name, role, n + 1) for n in range(group.count)]
-
-    def profiles(self):
-        """Return ``{minion id: cloud profile}`` of the hosts a cloud makes."""
-        return {
-            minion: group.profile
-            for role, group in self.hosts.items()
-            if group.profile
-            for minion in self.members(role)
-        }
-
-    def role_of(self, minion):
-        """Return the role of a minion, or ``None`` when it is not a member."""
-        for role in self.hosts:
-            if minion in self.members(role):
-                return role
-        return None
-
-    def all_members(self):
-        """Return the minion ids of every role."""
-        return [minion for role in self.hosts for minion in self.members(role)]
-
-
-@dataclass(frozen=True)
-class Definition:
-    """Every service and environment that this master looks after."""
-
-    services: dict
-    environments: dict
-
-    def placement(self, service, environment):
-        """
-        Return ``(Service, Environment, Placement)``.
-
-        Raises :class:`InvalidDefinitionError` naming the legal values when one of
-        them is unknown.
-        """
-        known = _pick(self.services, service, "Service")
-        place = _pick(self.environments, environment, "Environment")
-        if service not in place.services:
-            raise InvalidDefinitionError(
-                f"Service {service}: has no place in environment {environment}; "
-                f"add it under environments/{environment}/services. There now: "
-                f"{_listing(place.services)}."
-            )
-        return known, place, place.services[service]
-
-    def environment_of(self, minion):
-        """Return the environment that a minion belongs to, or ``None``."""
-        for environment in self.environments.values():
-            if environment.role_of(minion):
-                return environment
-        return None
 
 
 def parse(data):
@@ -298,15 +169,6 @@ def _cross_check(services, environments, faults):
                     f"{minion} is already a host of {owners[minion]}",
                 )
             owners[minion] = path
-
-
-def _pick(known, name, noun):
-    if name not in known:
-        raise InvalidDefinitionError(
-            f"{noun} {name}: is not defined in pillar; the defined ones are "
-            f"{_listing(known)}."
-        )
-    return known[name]
 
 
 def _listing(values):

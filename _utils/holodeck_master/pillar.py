@@ -10,6 +10,7 @@ import salt.pillar
 
 from holodeck import definition as rules
 from holodeck import slices
+from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
 
 DEFINITION_ID = "holodeck"
@@ -33,9 +34,24 @@ def load(opts):
             "`holodeck` in the pillar's top.sls, as pillar/top.sls shows."
         )
     try:
-        return rules.parse(compiled["holodeck"])
+        definition = rules.parse(compiled["holodeck"])
     except rules.InvalidDefinitionError as error:
         raise HolodeckError(str(error)) from error
+    _check_checks(definition)
+    return definition
+
+
+def _check_checks(definition):
+    faults = [
+        f"services/{service.name}/{problem}"
+        for service in definition.services.values()
+        if service.checks
+        for problem in checks.problems(service.checks)
+    ]
+    if faults:
+        raise HolodeckError(
+            "\n".join(["The definition in pillar has faults:", *faults])
+        )
 
 
 def slice_for(minion, definition, memory):

@@ -2,8 +2,8 @@
 
 from holodeck import names, rollout, spec
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, pillar
-from holodeck_master.release import plan_for
+from holodeck_master import building, pillar, stages
+from holodeck_master.plan import plan_for
 
 _ASK_S = 40
 
@@ -37,8 +37,9 @@ def show(world, release):
     return record
 
 
-def plan(world, service, environment, ref):
+def preview(world, service, environment, ref):
     """Return what a release would do, before anything happens."""
+    building.check_ref(ref)
     wanted = plan_for(world, service, environment)
     last = world.records.last_good(*wanted.key)
     replies = world.fleet.ask(wanted.environment.all_members(), "webapp.status", _ASK_S)
@@ -64,6 +65,19 @@ def plan(world, service, environment, ref):
             wanted.environment.members("web"), wanted.rules.batch
         ),
         "seconds": _usual_seconds(world, wanted),
+    }
+
+
+def test(world, service, environment):
+    """Run the last good release's suite against every host and balancer."""
+    plan = plan_for(world, service, environment)
+    last = world.records.last_good(*plan.key)
+    if last is None:
+        raise HolodeckError(f"{service} in {environment}: has no good release to test.")
+    hosts = plan.environment.members("web")
+    return {
+        "hosts": stages.suite_on_hosts(world, plan, last["commit"], hosts),
+        "balancers": stages.suite_on_balancers(world, plan, last["commit"]),
     }
 
 

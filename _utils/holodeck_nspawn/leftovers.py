@@ -29,7 +29,6 @@ def _collect(provider, name):
     with store.lock(provider, name, wait=False) as lock:
         # Between the look and the lock its driver may have finished it.
         if lock and store.load(provider, name).get("state") not in _SETTLED:
-            store.forget_draft(provider, name)
             remove(provider, name)
             return [name]
     return []
@@ -48,6 +47,7 @@ def remove(provider, name):
     with store.network_lock(provider):
         store.forget(provider, name)
         _remove_idle_bridge(provider)
+    store.discard(provider, name)
 
 
 def cut_power(provider, name):

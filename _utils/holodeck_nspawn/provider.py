@@ -101,7 +101,7 @@ def check_name(name):
 
 
 def _faults(options):
-    bridge = str(options.get("bridge"))
+    bridge = str(options.get("bridge") or "")
     if not _BRIDGE.fullmatch(bridge):
         yield (
             f"bridge: {bridge!r} should be an interface's name of up to 15 letters, "

@@ -23,7 +23,7 @@ def record(vm, opts, provider):
 
 
 def key(vm, opts):
-    """Return the key that salt-cloud has made for the host, and where it is accepted."""
+    """Return the key that salt-cloud made for the host, and where it is accepted."""
     return {
         "public_key": vm.get("pub_key"),
         "accepted_in": opts["pki_dir"],
@@ -67,7 +67,7 @@ def minion_files(vm, opts, provider):
 
 
 def master_finger(opts, hash_type):
-    """Return the fingerprint of the master's key; it has none before its first start."""
+    """Return the fingerprint of the master's key; None before its first start."""
     path = Path(opts["pki_dir"], "master.pub")
     if not path.is_file():
         return None

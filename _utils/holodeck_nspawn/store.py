@@ -131,13 +131,11 @@ def free_address(provider, records):
 
 
 def forget(provider, name):
-    """Remove the host's folder: first its name at once, then what was in it."""
+    """Take the host's folder out of sight at once; :func:`discard` removes it."""
+    discard(provider, name)
     folder = provider.folder(name)
-    gone = folder.with_name(f".{name}.gone")
-    shutil.rmtree(gone, ignore_errors=True)
     if folder.exists():
-        folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(folder.with_name(f".{name}.gone"))
 
 
 def half_forgotten(provider):
@@ -147,8 +145,8 @@ def half_forgotten(provider):
     return sorted({path.name[1:].rpartition(".")[0] for path in found})
 
 
-def forget_draft(provider, name):
-    """Remove what an interrupted claim or removal of ``name`` left."""
+def discard(provider, name):
+    """Remove what :func:`forget`, or an interrupted claim, left of ``name``."""
     for ending in ("gone", "new"):
         folder = provider.folder(name).with_name(f".{name}.{ending}")
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,245 @@
+"""
+One release under way: its steps, its record, and the way back.
+
+:mod:`holodeck_master.release` says which steps, in which order.
+"""
+
+import contextlib
+import time
+
+from holodeck import names, rollout
+from holodeck_io.errors import HolodeckError
+from holodeck_master import building, environments, pillar, records, stages
+
+# The store keeps the packages of more releases than the hosts do.
+_STORED = 3
+
+
+class Run:
+    """One release under way: its record, and what was switched so far."""
+
+    def __init__(self, world, plan, last, facts):
+        self.world, self.plan, self.last = world, plan, last
+        self.record = {
+            "commit": None,
+            "previous": last and last["id"],
+            "started": records.now(),
+            **facts,
+        }
+        self._switched = []
+        self._touched = []
+        self._hosts = plan.environment.members("web")
+
+    @contextlib.contextmanager
+    def recorded(self):
+        """Whatever goes wrong from here on stands in the record."""
+        try:
+            yield
+        except building.UnknownCommitError:
+            # Nothing was released, so there is nothing to record.
+            raise
+        except HolodeckError as error:
+            self._fail(error)
+        except KeyboardInterrupt as error:
+            self._fail(error)
+            raise
+
+    def ensure(self):
+        """Every host is there, answers, and has the pack's present code."""
+        with self._phase("hosts"):
+            self.statuses = environments.ensure(self.world, self.plan.environment)
+
+    def resolve(self, ref):
+        """Find the commit and the configuration that are wanted."""
+        with self._phase("resolve"):
+            self.record["commit"] = building.resolve(
+                self.world, self.plan.environment, self.plan.service, ref
+            )
+        self.record["config"] = pillar.config_digest(
+            self.world.records, self.plan.service, self.plan.placement
+        )
+        self.record["deployment"] = names.deployment(
+            self.record["commit"], self.record["config"]
+        )
+
+    def reuse(self, target):
+        """Take commit, bundle and deployment from an earlier record."""
+        for fact in ("commit", "config", "deployment", "bundle", "suite"):
+            self.record[fact] = target[fact]
+
+    def is_there(self):
+        """Tell whether the last good release is this one, and everywhere runs."""
+        if not self.last or self.last["deployment"] != self.record["deployment"]:
+            return False
+        return self._hosts_agree() and self._balancers_agree() and self._bytes_agree()
+
+    def build(self):
+        """Build what was never built."""
+        with self._phase("build"):
+            manifests = building.build(
+                self.world, self.plan.environment, self.plan.service,
+                self.record["commit"], self.statuses,
+            )  # fmt: skip
+        self.record["bundle"] = manifests[self.plan.service.name]
+        self.record["suite"] = manifests[names.suite_bundle(self.plan.service.name)]
+
+    def go(self):
+        """Stage, roll over, test through the balancer, and call it good."""
+        self._begin()
+        with self._phase("stage"):
+            self._stage()
+        with self._phase("rollout"):
+            for batch in rollout.batches(self._hosts, self.plan.rules.batch):
+                self._roll(batch)
+        with self._phase("balancer"):
+            stages.suite_on_balancers(self.world, self.plan, self.record["commit"])
+            self.world.say("balancer", "the suite passed through every balancer")
+        self._finish(records.GOOD)
+        self._prune()
+
+    def _begin(self):
+        if "id" not in self.record:
+            service, environment = self.plan.key
+            facts = {"phases": self.record.pop("early", []), **self.record}
+            self.record = self.world.records.begin(service, environment, **facts)
+        self.world.records.save(self.record)
+
+    def _stage(self):
+        """The new bundle, and the one to go back to, are on every host."""
+        bundles = [self.record["bundle"]]
+        if self.last:
+            bundles.append(self.last["bundle"])
+        stages.stage(self.world, self._hosts, bundles)
+        testers = self.plan.environment.members("tester")
+        stages.stage(self.world, testers, [self.record["suite"]])
+        self.world.say("stage", f"{len(self._hosts)} hosts hold the same bytes")
+
+    def _roll(self, batch):
+        """One batch: out of rotation, switched, tested, and back in."""
+        world, plan = self.world, self.plan
+        self._touched = batch
+        shown = ", ".join(batch)
+        stages.drain(world, plan.environment, plan.service.name, batch, plan.rules)
+        world.say("rollout", f"{shown}: out of rotation")
+        self._switched += batch
+        target = {"commit": self.record["commit"]}
+        if self.record["kind"] == "rollback":
+            target["deployment"] = self.record["deployment"]
+        done = stages.switch(world, plan.service.name, batch, target, plan.rules)
+        self.record["deployment"] = next(iter(done.values()))["deployment"]
+        world.say("rollout", f"{shown}: healthy at {names.short(target['commit'])}")
+        stages.suite_on_hosts(world, plan, target["commit"], batch)
+        world.say("rollout", f"{shown}: the suite passed")
+        stages.ready(world, plan.environment, plan.service.name, batch, plan.rules)
+        world.say("rollout", f"{shown}: back in rotation")
+        self._touched = []
+
+    def _fail(self, error):
+        """Record the reason, and bring back what was switched."""
+        self.record["reason"] = str(error) or "interrupted"
+        self._begin()
+        self.world.say("failed", self.record["reason"])
+        with self._phase("back"):
+            self.record["back"] = self._go_back()
+        interrupted = isinstance(error, KeyboardInterrupt)
+        self._finish(records.ABORTED if interrupted else records.BAD)
+
+    def _go_back(self):
+        """
+        Bring the hosts back to the last good release; return ``{host: words}``.
+
+        The hosts that are out of rotation go first: good traffic is restored
+        before bad is taken away. A host that fails stays out of rotation.
+        """
+        untouched = [host for host in self._touched if host not in self._switched]
+        first = [host for host in self._touched if host in self._switched]
+        later = [host for host in self._switched if host not in first]
+        outcome = {}
+        for host in [*untouched, *first, *later]:
+            outcome[host] = self._back(host, switched=host not in untouched)
+            self.world.say("back", f"{host}: {outcome[host]}")
+        return outcome
+
+    def _back(self, host, *, switched):
+        here = (self.world, self.plan.environment, self.plan.service.name, [host])
+        rules = self.plan.rules
+        try:
+            if switched or not self.last:
+                stages.drain(*here, rules)
+            if not self.last:
+                return "out of rotation: there is no good release to go back to"
+            if switched:
+                stages.switch(self.world, here[2], [host], self.last, rules)
+            stages.ready(*here, rules)
+        except HolodeckError as error:
+            return f"stays out of rotation: {error}"
+        return f"in rotation at {names.short(self.last['commit'])}"
+
+    def _finish(self, status):
+        self.record["status"] = status
+        self.record["ended"] = records.now()
+        self.world.records.save(self.record)
+
+    def _prune(self):
+        history = self.world.records.history(*self.plan.key)
+        good = [
+            r for r in history if r["status"] in {records.GOOD, records.ROLLED_BACK}
+        ]
+        kept = good[: self.plan.rules.keep]
+        service = self.plan.service.name
+        stages.prune(self.world, self.plan.environment, service, kept)
+        _prune_store(self.world)
+
+    def _hosts_agree(self):
+        return all(
+            (status := self.statuses[host]["services"].get(self.plan.service.name))
+            and status["deployment"] == self.record["deployment"]
+            and status["running"] == self.record["commit"]
+            and status["fault"] is None
+            for host in self._hosts
+        )
+
+    def _bytes_agree(self):
+        replies = self.world.fleet.ask(
+            self._hosts, "bundle.verify",
+            name=self.plan.service.name, commit=self.record["commit"],
+        )  # fmt: skip
+        return all(reply.ok and reply.value["ok"] for reply in replies.values())
+
+    def _balancers_agree(self):
+        service = self.plan.service.name
+        replies = self.world.fleet.call(
+            self.plan.environment.members("balancer"),
+            "balancer.status",
+            backend=service,
+        )
+        return all(
+            servers[service].get(host, {}).get("status", "").startswith("UP")
+            for servers in replies.values()
+            for host in self._hosts
+        )
+
+    @contextlib.contextmanager
+    def _phase(self, name):
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = round(time.monotonic() - started, 1)
+            key = "phases" if "id" in self.record else "early"
+            self.record.setdefault(key, []).append({"name": name, "seconds": seconds})
+
+
+def _prune_store(world):
+    """Keep the packages of the releases that can still be gone back to."""
+    needed = {
+        layer["sha256"]
+        for environment in world.definition.environments.values()
+        for service, placement in environment.services.items()
+        for record in world.records.history(service, environment.name)[
+            : _STORED * placement.rollout.keep
+        ]
+        for part in ("bundle", "suite")
+        for layer in (record.get(part) or {}).get("layers", [])
+    }
+    world.store.prune(needed)

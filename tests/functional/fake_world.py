@@ -1,0 +1,276 @@
+"""
+A release's world on one machine: real records, store and pillar digests, and a
+fleet of three web hosts, a balancer, a tester and a builder that are data.
+
+The fleet remembers every step as a line of text (``drain web1``), and watches what
+users could meet: an untested commit in rotation, or an empty pool.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import salt.config
+
+from holodeck import definition, names
+from holodeck_master import fleet, pillar, records, world
+
+WEB = ["demo-web1", "demo-web2", "demo-web3"]
+OLD, NEW, THIRD = "0" * 40, "1" * 40, "3" * 40
+LABELS = {OLD: "old", NEW: "new", THIRD: "third"}
+HASHED = "pytest==1 --hash=sha256:00"
+
+
+def defined(batch=1, greeting="hello"):
+    """Return the definition of one service on three hosts."""
+    return definition.parse(
+        {
+            "services": {
+                "guestbook": {
+                    "repository": "git://example.org/guestbook.git",
+                    "processes": {"web": "gunicorn app"},
+                    "port": 8000,
+                    "suite": "tests/http",
+                }
+            },
+            "environments": {
+                "demo": {
+                    "hosts": {
+                        "web": {"profile": "small", "count": 3},
+                        "balancer": {"profile": "small", "count": 1},
+                        "tester": {"profile": "small", "count": 1},
+                        "builder": {"profile": "small", "count": 1},
+                    },
+                    "services": {
+                        "guestbook": {
+                            "listen": "*:80",
+                            "settings": {"GREETING": greeting},
+                            "rollout": {"batch": batch},
+                        }
+                    },
+                }
+            },
+        }
+    )
+
+
+class Killed(BaseException):
+    """The runner's process ends here: nothing may catch it."""
+
+
+@dataclass
+class Host:
+    """What a web host runs."""
+
+    commit: str | None = None
+    deployment: str | None = None
+    tested: str | None = None
+    rotation: bool = False
+
+
+@dataclass
+class Fleet:
+    """
+    The minions, as :class:`holodeck_master.fleet.Fleet` shows them.
+
+    faults
+        ``{step: exception or text}``: the step fails the first time it is reached.
+    """
+
+    root: object
+    config: Callable
+    faults: dict = field(default_factory=dict)
+    steps: list = field(default_factory=list)
+    dangers: list = field(default_factory=list)
+    pruned: list = field(default_factory=list)
+    hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
+    wrong_bytes: str = ""
+
+    def call(self, hosts, function, deadline_s=60, **arguments):
+        """Return the values, or raise as the real one does."""
+        replies = self.ask(hosts, function, deadline_s, **arguments)
+        return self._values(function, replies)
+
+    def call_each(self, arguments, function, deadline_s=60):
+        """Return the values of calls that differ by host."""
+        replies = {}
+        for host, own in arguments.items():
+            replies |= self.ask([host], function, deadline_s, **own)
+        return self._values(function, replies)
+
+    def ask(self, hosts, function, deadline_s=60, **arguments):
+        """Return one reply for each host."""
+        work = getattr(self, "_" + function.replace(".", "_"))
+        replies = {}
+        for host in hosts:
+            try:
+                replies[host] = fleet.Reply(host, work(host, **arguments))
+            except _RefusedError as error:
+                replies[host] = fleet.Reply(host, error=str(error))
+        self._watch()
+        return replies
+
+    def _values(self, function, replies):
+        if not all(reply.ok for reply in replies.values()):
+            raise fleet.CallFailedError(function, replies)
+        return {host: reply.value for host, reply in replies.items()}
+
+    def _step(self, text):
+        self.steps.append(text)
+        fault = self.faults.pop(text, None)
+        if isinstance(fault, BaseException):
+            raise fault
+        if fault:
+            raise _RefusedError(fault)
+
+    def _watch(self):
+        ever = any(host.tested for host in self.hosts.values())
+        inside = [name for name, host in self.hosts.items() if host.rotation]
+        if ever and not inside and any(h.commit != h.tested for h in self._known()):
+            self.dangers.append(f"{self.steps[-1]}: the pool is empty")
+        for name in inside:
+            host = self.hosts[name]
+            if host.commit != host.tested:
+                self.dangers.append(f"{self.steps[-1]}: {name} serves untested code")
+
+    def _known(self):
+        return [host for host in self.hosts.values() if host.tested]
+
+    def _webapp_status(self, host):
+        status = {"pack": "p", "platform": "Debian 12 x86_64", "services": {}}
+        found = self.hosts.get(host)
+        if found and found.commit:
+            status["services"]["guestbook"] = {
+                "commit": found.commit,
+                "deployment": found.deployment,
+                "running": found.commit,
+                "fault": None,
+            }
+        return status
+
+    def _bundle_resolve(self, host, repository, ref):
+        self._step(f"resolve {ref}")
+        return {"main": NEW, "old": OLD, "third": THIRD}[ref]
+
+    def _bundle_build_all(self, host, commit, specs, stored):
+        self._step(f"build {LABELS[commit]}")
+        return {name: self._manifest(host, name, commit) for name in specs}
+
+    def _manifest(self, host, name, commit):
+        content = f"{name} {commit}".encode()
+        digest = hashlib.sha256(content).hexdigest()
+        pushed = self.root / "minions" / host / "files" / "holodeck" / digest
+        pushed.parent.mkdir(parents=True, exist_ok=True)
+        pushed.write_bytes(content)
+        layer = {
+            "package": names.app_package(name, commit),
+            "root": names.bundle_root(name, commit),
+            "filename": f"{names.app_package(name, commit)}.deb",
+            "sha256": digest,
+            "size": len(content),
+            "tree": digest,
+        }
+        return {"name": name, "commit": commit, "layers": [layer]}
+
+    def _bundle_stage(self, host, bundles):
+        shown = " ".join(LABELS[bundle["commit"]] for bundle in bundles)
+        self._step(f"stage {_short(host)} {shown}")
+        wrong = host == self.wrong_bytes
+        return {
+            layer["root"]: "other" if wrong else layer["tree"]
+            for bundle in bundles
+            for layer in bundle["layers"]
+        }
+
+    def _balancer_drain(self, host, backend, servers, timeout_s):
+        self._step(f"drain {_shorts(servers)}")
+        for server in servers:
+            self.hosts[server].rotation = False
+        return {}
+
+    def _balancer_ready(self, host, backend, servers, timeout_s):
+        self._step(f"ready {_shorts(servers)}")
+        for server in servers:
+            self.hosts[server].rotation = True
+        return {}
+
+    def _balancer_status(self, host, backend):
+        return {
+            backend: {
+                name: {"status": "UP" if one.rotation else "DRAIN"}
+                for name, one in self.hosts.items()
+            }
+        }
+
+    def _webapp_switch(self, host, name, commit, deployment, timeout_s):
+        one = self.hosts[host]
+        changed = one.commit != commit
+        # What went back was tested when it was released.
+        one.tested = commit if deployment else one.tested
+        one.commit = commit
+        one.deployment = deployment or names.deployment(commit, self.config())
+        self._step(f"switch {_short(host)} {LABELS[commit]}")
+        return {"deployment": one.deployment, "changes": {name: 1} if changed else {}}
+
+    def _webtest_run(self, host, **arguments):
+        targets = [target["name"] for target in arguments["targets"]]
+        self._step(f"suite {_shorts(targets)}")
+        for target in targets:
+            if target in self.hosts:
+                self.hosts[target].tested = self.hosts[target].commit
+        counts = {"collected": 1, "passed": 1, "skipped": 0, "failed": 0, "error": 0}
+        return {
+            "ok": True,
+            "targets": {name: {"state": "passed", "counts": counts} for name in targets},
+        }
+
+    def _webapp_prune(self, host, name, keep):
+        self.pruned.append((_short(host), name, keep))
+
+    def _bundle_prune(self, host, name, keep):
+        self.pruned.append((_short(host), name, [LABELS[c] for c in keep]))
+
+
+class _RefusedError(Exception):
+    pass
+
+
+def opened(root, batch=1, greeting="hello"):
+    """Return a :class:`holodeck_master.world.World` whose fleet is data."""
+    opts = salt.config.master_config(None)
+    store = root / "holodeck" / "store"
+    opts |= {"cachedir": str(root), "file_roots": {"base": [str(store)]}}
+    memory = records.Records(opts)
+    rules = defined(batch, greeting)
+    placed = rules.placement("guestbook", "demo")
+    members = placed[1].all_members()
+    memory.keep_environment(
+        "demo",
+        prepared=members,
+        addresses={host: f"10.0.0.{n}" for n, host in enumerate(members)},
+    )
+    said = []
+    return world.World(
+        opts=opts,
+        definition=rules,
+        records=memory,
+        fleet=Fleet(root, lambda: config_of(memory, rules)),
+        cloud=None,
+        say=lambda phase, message: said.append((phase, message)),
+        pack="p",
+        tester_lock=HASHED,
+    )
+
+
+def config_of(memory, rules):
+    """Return the digest of the service's configuration, as the master has it."""
+    service, _, placement = rules.placement("guestbook", "demo")
+    return pillar.config_digest(memory, service, placement)
+
+
+def _short(host):
+    return host.removeprefix("demo-")
+
+
+def _shorts(hosts):
+    return " ".join(_short(host) for host in hosts)

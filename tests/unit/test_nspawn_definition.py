@@ -1,0 +1,75 @@
+"""What an image is made of, and the name of its content."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from holodeck_io.errors import HolodeckError
+from holodeck_nspawn import definition
+
+IMAGES = Path(__file__).resolve().parents[2] / "cloud.images.d"
+
+
+@pytest.fixture
+def bookworm():
+    return definition.load(IMAGES, "bookworm")
+
+
+def test_load_of_an_unknown_name():
+    """An unknown image is refused with the names that are known."""
+    with pytest.raises(HolodeckError, match=r"'woody' is not defined.*bookworm"):
+        definition.load(IMAGES, "woody")
+
+
+def test_load_of_a_faulty_file(tmp_path):
+    """All faults of a definition are named at once."""
+    (tmp_path / "bad.conf").write_text(yaml.safe_dump({"suite": 12, "pakages": []}))
+    with pytest.raises(
+        HolodeckError, match=r"pakages: should not.*suite: .*packages: should be a list"
+    ):
+        definition.load(tmp_path, "bad")
+
+
+def test_the_packs_pins_have_hashes_and_no_addresses(bookworm):
+    """Everything from PyPI is pinned by hash, and no registry is named."""
+    for name, text in bookworm.pins.items():
+        assert text.count("==") <= text.count("--hash=sha256:"), name
+        assert "://" not in text, name
+
+
+def test_content_key_changes_with_the_content(bookworm):
+    """Another package, pin or file is another image; the same is the same."""
+    key = definition.content_key(bookworm)
+    assert key == definition.content_key(definition.load(IMAGES, "bookworm"))
+    more = {**bookworm.data, "packages": [*bookworm.data["packages"], "vim"]}
+    other = {**bookworm.data, "files": {"/etc/motd": "hello"}}
+    pins = {**bookworm.pins, "salt.txt": "salt==3008.4"}
+    changed = [
+        definition.Definition("bookworm", more, bookworm.pins),
+        definition.Definition("bookworm", other, bookworm.pins),
+        definition.Definition("bookworm", bookworm.data, pins),
+    ]
+    assert len({key, *map(definition.content_key, changed)}) == 4
+
+
+def test_scripts_are_shell(bookworm):
+    """The shell takes both scripts, also with a quote in a path."""
+    places = {"uv": "/it's/uv", "bench": "/b", "cache": "/c", "ca_bundle": "/d"}
+    enter = definition.enter_script("/it's here/rootfs", **places)
+    for script in (enter, definition.setup_script(bookworm)):
+        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_setup_environment_passes_on_only_what_uv_needs():
+    """The caller's variables do not get into an image, but its index does."""
+    environ = {"PIP_INDEX_URL": "a", "UV_INDEX_URL": "b", "https_proxy": "c", "TZ": "d"}
+    passed = definition.setup_environment(environ)
+    assert (passed["UV_INDEX_URL"], passed["https_proxy"]) == ("b", "c")
+    assert (passed["PIP_INDEX_URL"], passed["TZ"]) == (None, None)
+
+
+def test_logind_is_not_masked(bookworm):
+    """Without logind reboot and poweroff fail with errors."""
+    assert "systemd-logind.service" not in bookworm.data["masked"]
