@@ -176,13 +176,11 @@ def create(vm_):
     with _cloud_errors(), _accepted_key(vm_):
         local = _provider()
         record = request.record(vm_, __opts__, local)
-        files = request.minion_files(vm_, __opts__, local)
     with _cloud_errors():
         made = host.create(
             local,
             record,
-            files,
-            announce=lambda: _announce(vm_, record),
+            lambda: _prepare(vm_, local, record),
             keep_failed=bool(request.setting(vm_, __opts__, "keep_failed")),
             timeout_s=request.setting(vm_, __opts__, "boot_timeout") or 60,
         )
@@ -449,9 +447,10 @@ def network_down(call=None):
         return {"bridge": local.bridge}
 
 
-def _announce(vm_, record):
+def _prepare(vm_, local, record):
     _fire("starting create", "creating", vm_, _EVENT_FIELDS)
     _fire("requesting instance", "requesting", record, ["name", "image", "size"])
+    return request.minion_files(vm_, __opts__, local)
 
 
 def _act(function, name, call):

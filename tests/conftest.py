@@ -5,5 +5,5 @@ from pathlib import Path
 
 _PACK = Path(__file__).parents[1]
 
-for _room in ("tests/integration", "demo", "_utils"):
+for _room in ("tests/integration", "tests/functional", "demo", "_utils"):
     sys.path.insert(0, str(_PACK / _room))

@@ -26,18 +26,17 @@ from holodeck_nspawn.provider import check_name
 _POWEROFF = signal.SIGRTMIN + 4
 
 
-def create(provider, record, files, *, announce, keep_failed=False, timeout_s=60):
+def create(provider, record, prepare, *, keep_failed=False, timeout_s=60):
     """
     Make a host, boot it, and return its record.
 
     record
         name, image, network_mode (``private`` or ``host``), memory_mb, cpus, disk_mb,
         binds, public_key, accepted_in, minion_id, and what a caller wants to keep.
-    files
-        Path in the host to ``(content, mode)``.
-    announce
-        Called without arguments as soon as the host has its record. The key is
-        accepted already, and a driver killed before that would leave it for good.
+    prepare
+        Called without arguments as soon as the host has its record; returns path in
+        the host to ``(content, mode)``. Nothing that takes time may come before the
+        record: the key is accepted already, and a driver killed until then leaves it.
     keep_failed
         Leave a host that does not boot for a look at it.
 
@@ -51,8 +50,7 @@ def create(provider, record, files, *, announce, keep_failed=False, timeout_s=60
             _clear_way(provider, name)
             try:
                 record = store.claim(provider, record)
-                announce()
-                return _make(provider, record, files, lock, timeout_s)
+                return _make(provider, record, prepare(), lock, timeout_s)
             except BaseException:
                 _give_up(provider, record, keep_failed)
                 raise

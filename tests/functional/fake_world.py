@@ -85,6 +85,7 @@ class Fleet:
     pruned: list = field(default_factory=list)
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
     wrong_bytes: str = ""
+    in_service: bool = False
 
     def call(self, hosts, function, deadline_s=60, **arguments):
         """Return the values, or raise as the real one does."""
@@ -95,20 +96,22 @@ class Fleet:
         """Return the values of calls that differ by host."""
         replies = {}
         for host, own in arguments.items():
-            replies |= self.ask([host], function, deadline_s, **own)
+            replies[host] = self._reply(host, function, own)
+        self._watch()
         return self._values(function, replies)
 
     def ask(self, hosts, function, deadline_s=60, **arguments):
         """Return one reply for each host."""
-        work = getattr(self, "_" + function.replace(".", "_"))
-        replies = {}
-        for host in hosts:
-            try:
-                replies[host] = fleet.Reply(host, work(host, **arguments))
-            except _RefusedError as error:
-                replies[host] = fleet.Reply(host, error=str(error))
+        replies = {host: self._reply(host, function, arguments) for host in hosts}
         self._watch()
         return replies
+
+    def _reply(self, host, function, arguments):
+        work = getattr(self, "_" + function.replace(".", "_"))
+        try:
+            return fleet.Reply(host, work(host, **arguments))
+        except _RefusedError as error:
+            return fleet.Reply(host, error=str(error))
 
     def _values(self, function, replies):
         if not all(reply.ok for reply in replies.values()):
@@ -124,17 +127,12 @@ class Fleet:
             raise _RefusedError(fault)
 
     def _watch(self):
-        ever = any(host.tested for host in self.hosts.values())
         inside = [name for name, host in self.hosts.items() if host.rotation]
-        if ever and not inside and any(h.commit != h.tested for h in self._known()):
-            self.dangers.append(f"{self.steps[-1]}: the pool is empty")
+        if self.in_service and not inside:
+            self.dangers.append(f"{self.steps[-1:]}: the pool is empty")
         for name in inside:
-            host = self.hosts[name]
-            if host.commit != host.tested:
-                self.dangers.append(f"{self.steps[-1]}: {name} serves untested code")
-
-    def _known(self):
-        return [host for host in self.hosts.values() if host.tested]
+            if self.hosts[name].commit != self.hosts[name].tested:
+                self.dangers.append(f"{self.steps[-1:]}: {name} serves untested code")
 
     def _webapp_status(self, host):
         status = {"pack": "p", "platform": "Debian 12 x86_64", "services": {}}
@@ -181,6 +179,9 @@ class Fleet:
             for bundle in bundles
             for layer in bundle["layers"]
         }
+
+    def _bundle_verify(self, host, name, commit):
+        return {"ok": host != self.wrong_bytes, "differs": []}
 
     def _balancer_drain(self, host, backend, servers, timeout_s):
         self._step(f"drain {_shorts(servers)}")
@@ -239,7 +240,7 @@ def opened(root, batch=1, greeting="hello"):
     """Return a :class:`holodeck_master.world.World` whose fleet is data."""
     opts = salt.config.master_config(None)
     store = root / "holodeck" / "store"
-    opts |= {"cachedir": str(root), "file_roots": {"base": [str(store)]}}
+    opts = {**opts, "cachedir": str(root), "file_roots": {"base": [str(store)]}}
     memory = records.Records(opts)
     rules = defined(batch, greeting)
     placed = rules.placement("guestbook", "demo")

@@ -1,0 +1,126 @@
+"""Records through Salt's own cache, on disk."""
+
+import pytest
+import salt.config
+
+from holodeck_master import records
+
+
+@pytest.fixture
+def opts(tmp_path):
+    """A master's options with a cache of their own."""
+    return {**salt.config.master_config(None), "cachedir": str(tmp_path)}
+
+
+@pytest.fixture
+def memory(opts):
+    """The records of that master."""
+    return records.Records(opts)
+
+
+def _begin(memory, status, service="guestbook", environment="demo"):
+    record = memory.begin(service, environment, commit="0" * 40)
+    memory.save({**record, "status": status})
+    return record["id"]
+
+
+def test_begin_numbers_each_place_by_itself(memory):
+    """Each service in each environment counts its own releases from one."""
+    begun = [_begin(memory, "good", *place) for place in
+             [("a", "x"), ("a", "x"), ("a", "y"), ("b", "x"), ("a", "x")]]  # fmt: skip
+    assert begun == ["a-x-1", "a-x-2", "a-y-1", "b-x-1", "a-x-3"]
+
+
+def test_history_is_newest_first_beyond_nine(memory):
+    """Ten comes after nine."""
+    begun = [_begin(memory, "good") for _ in range(11)]
+    found = [record["id"] for record in memory.history("guestbook", "demo")]
+    assert found == begun[::-1]
+
+
+def test_history_outlives_the_process(memory, opts):
+    """Another runner of the same master finds the records."""
+    _begin(memory, "good")
+    assert len(records.Records(opts).history("guestbook", "demo")) == 1
+
+
+@pytest.mark.parametrize("status", ["bad", "rolled-back", "aborted", "running"])
+def test_last_good_skips_what_is_not_good(memory, status):
+    """The newest good release counts, whatever came after it."""
+    _begin(memory, "good")
+    good = _begin(memory, "good")
+    _begin(memory, status)
+    assert memory.last_good("guestbook", "demo")["id"] == good
+
+
+def test_last_good_before_any_release_is_none(memory):
+    """Where nothing was released there is no last good release."""
+    assert memory.last_good("guestbook", "demo") is None
+
+
+def test_find_returns_the_record_as_saved(memory):
+    """An id finds its record with the latest facts; an unknown one finds nothing."""
+    found = memory.find(_begin(memory, "bad"))
+    assert (found["status"], found["commit"]) == ("bad", "0" * 40)
+    assert memory.find("guestbook-demo-99") is None
+
+
+@pytest.mark.xfail(strict=True, reason="records.py begin(): both are a-b-c-1")
+def test_find_tells_hyphenated_names_apart(memory):
+    """Two releases never share an id."""
+    assert _begin(memory, "good", "a-b", "c") != _begin(memory, "bad", "a", "b-c")
+
+
+def test_keep_bundle_is_found_until_forgotten(memory):
+    """A bundle is known by its build key, and forgotten on demand."""
+    memory.keep_bundle("key", {"name": "guestbook"})
+    assert memory.bundle("key") == {"name": "guestbook"}
+    assert memory.bundles() == {"key": {"name": "guestbook"}}
+    memory.forget_bundle("key")
+    assert memory.bundle("key") is None
+
+
+def test_keep_environment_keeps_other_facts(memory):
+    """Facts about an environment are added, not replaced as a whole."""
+    memory.keep_environment("demo", addresses={"web1": "10.0.0.1"})
+    memory.keep_environment("demo", prepared=["web1"])
+    assert memory.addresses("demo") == {"web1": "10.0.0.1"}
+    assert memory.environment("demo")["prepared"] == ["web1"]
+    assert memory.addresses("elsewhere") == {}
+
+
+def test_config_digest_is_the_same_in_every_process(memory, opts):
+    """The digest depends on content alone, not on order or process."""
+    first = memory.config_digest({"a": 1, "b": {"c": 2, "d": 3}})
+    again = records.Records(opts).config_digest({"b": {"d": 3, "c": 2}, "a": 1})
+    assert first == again
+    assert memory.config_digest({"a": 1, "b": {"c": 2, "d": 4}}) != first
+
+
+def test_config_digest_is_keyed(memory, opts, tmp_path):
+    """Two masters digest the same secret differently, so none can be guessed."""
+    other = records.Records({**opts, "cachedir": str(tmp_path / "other")})
+    assert memory.config_digest({"a": 1}) != other.config_digest({"a": 1})
+
+
+def test_config_digest_key_is_private(memory, tmp_path):
+    """Only root can read the key."""
+    memory.config_digest({})
+    assert (tmp_path / "holodeck" / "key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.xfail(
+    strict=True, reason="records.py _secret(): two first users each write a key"
+)
+def test_config_digest_first_use_by_two_processes_agrees(memory, opts, monkeypatch):
+    """Two processes that meet before there is a key end with the same one."""
+    made = []
+
+    def meanwhile(count):
+        if not made:
+            made.append(None)
+            made.append(records.Records(opts).config_digest({"a": 1}))
+        return bytes([len(made)]) * count
+
+    monkeypatch.setattr(records.secrets, "token_bytes", meanwhile)
+    assert memory.config_digest({"a": 1}) == made[1]
