@@ -125,7 +125,7 @@ def avail_locations(call=None):
 
 def avail_images(call=None):
     """
-    Return the images that are defined, and whether each is built already.
+    Return the images that are defined, and the key of each that is built already.
 
     CLI Example:
 
@@ -136,11 +136,9 @@ def avail_images(call=None):
     _refuse_action(call, "avail_images")
     with _cloud_errors():
         local = _provider()
-        built = {each["name"]: each for each in image.cached(local.cache)}
-        return {
-            name: {"name": name, "built": built.get(name, {}).get("key")}
-            for name in definition.names(local.images)
-        }
+        found = definition.names(local.images)
+        keys_built = {x: image.built(local.images, x, local.cache) for x in found}
+    return {name: {"name": name, "built": key} for name, key in keys_built.items()}
 
 
 def avail_sizes(call=None):

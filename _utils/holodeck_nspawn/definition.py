@@ -15,12 +15,6 @@ _LISTS = ("packages", "excluded", "environments", "disabled", "masked", "enabled
 _TEXTS = ("suite", "mirror", "build_pins")
 # The chroot sees what only the build needs below /run, which is a tmpfs of its own.
 _BENCH = "/run/holodeck"
-_ISOLATED = [
-    # A build dies with its driver, and its mounts and processes with it.
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc"),
-    *("--fork", "--kill-child"),
-]
 _PASSED_ON = ("UV_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
 
@@ -95,7 +89,6 @@ def bootstrap_argv(definition, root):
     data = definition.data
     options = [f"--dpkgopt=path-exclude={path}" for path in data["excluded"]]
     return [
-        *_ISOLATED,
         *("mmdebstrap", "--quiet", "--variant=minbase"),
         # Nothing of a half-made image is ever used: fsync for each file is waste.
         "--dpkgopt=force-unsafe-io",
@@ -110,7 +103,22 @@ def bootstrap_argv(definition, root):
 
 def setup_argv(bench):
     """Return the command that installs the environments; see :func:`enter_script`."""
-    return [*_ISOLATED, "sh", "-e", f"{bench}/enter.sh"]
+    return ["sh", "-e", f"{bench}/enter.sh"]
+
+
+def isolated_argv(argv, driver):
+    """
+    Return the command that runs ``argv`` with processes and mounts of its own.
+
+    They all end when the process ``driver``, which starts the command, ends.
+    """
+    return [
+        *("setpriv", "--pdeathsig", "KILL"),
+        # A driver that ended before that was set would never be missed.
+        *("sh", "-c", f'[ $PPID = {driver} ] && exec "$@"', "sh"),
+        *("unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc"),
+        *("--fork", "--kill-child", *argv),
+    ]
 
 
 def enter_script(root, *, uv, bench, cache, ca_bundle):

@@ -41,6 +41,12 @@ def ensure(folder, name, cache):
     return str(home / "rootfs")
 
 
+def built(folder, name, cache):
+    """Return the key of the image as it is defined now, or None if it is not built."""
+    key = definitions.content_key(definitions.load(folder, name))
+    return key if (Path(cache) / "images" / key / "image.json").exists() else None
+
+
 def cached(cache):
     """Return what is known of each image in ``cache``, the newest first."""
     found = [
@@ -84,7 +90,7 @@ def _build(definition, home, downloads):
 
 def _bootstrap(definition, root):
     root.mkdir(parents=True)
-    run(definitions.bootstrap_argv(definition, root), timeout_s=_BUILD_TIMEOUT_S)
+    _run(definitions.bootstrap_argv(definition, root))
     # Before the set-up, which enables units that are among these files.
     _write_files(root, definition.data["files"])
 
@@ -101,11 +107,13 @@ def _set_up(definition, draft, downloads):
     )
     script = definitions.setup_script(definition)
     _write_files(bench, {**definition.pins, "setup.sh": script, "enter.sh": enter})
-    run(
-        definitions.setup_argv(bench),
-        env=definitions.setup_environment(os.environ),
-        timeout_s=_BUILD_TIMEOUT_S,
-    )
+    environment = definitions.setup_environment(os.environ)
+    _run(definitions.setup_argv(bench), environment)
+
+
+def _run(argv, environment=None):
+    isolated = definitions.isolated_argv(argv, os.getpid())
+    run(isolated, env=environment, timeout_s=_BUILD_TIMEOUT_S)
 
 
 def _write_files(root, files):

@@ -6,6 +6,8 @@ The fleet remembers every step as a line of text (``drain web1``), and watches w
 users could meet: an untested commit in rotation, or an empty pool.
 """
 
+# ruff: noqa: ARG002 -- fakes take what the real ones take
+
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,12 +15,13 @@ from dataclasses import dataclass, field
 import salt.config
 
 from holodeck import definition, names
-from holodeck_master import fleet, pillar, records, world
+from holodeck_master import fleet, pillar, records, release, world
 
 WEB = ["demo-web1", "demo-web2", "demo-web3"]
 OLD, NEW, THIRD = "0" * 40, "1" * 40, "3" * 40
 LABELS = {OLD: "old", NEW: "new", THIRD: "third"}
 HASHED = "pytest==1 --hash=sha256:00"
+ORDER = {"user": "root"}
 
 
 def defined(batch=1, greeting="hello"):
@@ -222,7 +225,9 @@ class Fleet:
         counts = {"collected": 1, "passed": 1, "skipped": 0, "failed": 0, "error": 0}
         return {
             "ok": True,
-            "targets": {name: {"state": "passed", "counts": counts} for name in targets},
+            "targets": {
+                name: {"state": "passed", "counts": counts} for name in targets
+            },
         }
 
     def _webapp_prune(self, host, name, keep):
@@ -267,6 +272,22 @@ def config_of(memory, rules):
     """Return the digest of the service's configuration, as the master has it."""
     service, _, placement = rules.placement("guestbook", "demo")
     return pillar.config_digest(memory, service, placement)
+
+
+def started(world, commit=NEW):
+    """Release a commit; return the record."""
+    return release.release(world, "guestbook", "demo", commit, ORDER)
+
+
+def newest(world):
+    """Return the newest record."""
+    return world.records.history("guestbook", "demo")[0]
+
+
+def steps(world):
+    """Return the steps that touched hosts, one line."""
+    kept = [s for s in world.fleet.steps if not s.startswith(("build", "resolve"))]
+    return "; ".join(kept)
 
 
 def _short(host):

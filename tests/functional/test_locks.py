@@ -50,7 +50,10 @@ def test_held_second_holder_is_refused_with_the_owner(opts, owner):
 
 def test_held_other_places_are_free(opts, owner):
     """The lock is of one service in one environment only."""
-    with locks.held(opts, "guestbook", "staging", ""), locks.held(opts, "g", "demo", ""):
+    with (
+        locks.held(opts, "guestbook", "staging", ""),
+        locks.held(opts, "g", "demo", ""),
+    ):
         pass
 
 

@@ -1,25 +1,9 @@
 """Releases after what nobody planned for: bugs, dead runners, lost deployments."""
 
 import pytest
-from fake_world import NEW, OLD, THIRD, Killed, opened
+from fake_world import NEW, OLD, ORDER, THIRD, Killed, started
 
 from holodeck_master import release
-
-_ORDER = {"user": "root"}
-
-
-@pytest.fixture
-def world(tmp_path):
-    """A world where the commit ``old`` is released and serves."""
-    world = opened(tmp_path)
-    _release(world, OLD)
-    world.fleet.steps.clear()
-    world.fleet.in_service = True
-    return world
-
-
-def _release(world, commit=NEW):
-    return release.release(world, "guestbook", "demo", commit, _ORDER)
 
 
 def _running(world):
@@ -33,7 +17,7 @@ def test_release_unexpected_error_goes_back(world):
     """A bug or a full disk on the master leaves no host at the new commit either."""
     world.fleet.faults["suite web2"] = OSError("no space left on device")
     with pytest.raises(OSError, match="no space"):
-        _release(world)
+        started(world)
     assert _running(world) == {OLD}
     assert world.records.history("guestbook", "demo")[0]["status"] != "running"
 
@@ -43,10 +27,10 @@ def test_release_unexpected_error_goes_back(world):
 )
 def test_release_failed_pruning_stays_good(world, monkeypatch):
     """What is good, recorded and in rotation is not undone by tidying up."""
-    _release(world)
+    started(world)
     # The store is looked at for the pruning alone when a rollback ends.
     monkeypatch.setitem(world.opts, "file_roots", {"base": []})
-    record = release.rollback(world, "guestbook", "demo", "", _ORDER)
+    record = release.rollback(world, "guestbook", "demo", "", ORDER)
     assert record["status"] == "good"
     assert _running(world) == {OLD}
 
@@ -58,10 +42,10 @@ def test_release_failed_after_dead_runner_brings_all_back(world):
     """What a dead runner left behind goes back too when the next release fails."""
     world.fleet.faults["drain web3"] = Killed()
     with pytest.raises(Killed):
-        _release(world)
+        started(world)
     assert _running(world) == {NEW, OLD}
     world.fleet.faults["suite web1"] = "it broke"
-    assert _release(world, THIRD)["status"] == "bad"
+    assert started(world, THIRD)["status"] == "bad"
     assert _running(world) == {OLD}
 
 
@@ -69,8 +53,8 @@ def test_release_after_dead_runner_takes_every_host(world):
     """A good release after a dead runner leaves every host alike and in rotation."""
     world.fleet.faults["drain web3"] = Killed()
     with pytest.raises(Killed):
-        _release(world)
-    assert _release(world, OLD)["status"] == "good"
+        started(world)
+    assert started(world, OLD)["status"] == "good"
     assert _running(world) == {OLD}
     assert all(host.rotation for host in world.fleet.hosts.values())
     assert world.fleet.dangers == []

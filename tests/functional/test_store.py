@@ -70,7 +70,9 @@ def test_take_known_package_needs_no_push(store, push):
     assert not again.exists()
 
 
-@pytest.mark.xfail(strict=True, reason="store.py take(): filename is the builder's word")
+@pytest.mark.xfail(
+    strict=True, reason="store.py take(): filename is the builder's word"
+)
 def test_take_filename_cannot_leave_the_store(store, push, tmp_path):
     """A builder cannot write anywhere else on the master."""
     push()
@@ -103,5 +105,7 @@ def test_prune_removes_old_packages_that_nothing_needs(store, push):
 
 def test_open_without_file_root_says_what_to_add(tmp_path):
     """A master that does not serve the store is told which folder to serve."""
-    with pytest.raises(HolodeckError, match=r"holodeck/store is missing in .*file_roots"):
+    with pytest.raises(
+        HolodeckError, match=r"holodeck/store is missing in .*file_roots"
+    ):
         Store({"cachedir": str(tmp_path), "file_roots": {"base": ["/srv/salt"]}})

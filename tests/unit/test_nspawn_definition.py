@@ -1,5 +1,6 @@
 """What an image is made of, and the name of its content."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -73,3 +74,11 @@ def test_setup_environment_passes_on_only_what_uv_needs():
 def test_logind_is_not_masked(bookworm):
     """Without logind reboot and poweroff fail with errors."""
     assert "systemd-logind.service" not in bookworm.data["masked"]
+
+
+def test_isolated_argv_does_nothing_for_a_driver_that_is_gone():
+    """A build whose driver ended before it began never begins."""
+    for driver, status in ((os.getpid(), 0), (1, 1)):
+        argv = definition.isolated_argv(["true"], driver)
+        command = [*argv[argv.index("sh") : argv.index("unshare")], "true"]
+        assert subprocess.run(command, check=False).returncode == status

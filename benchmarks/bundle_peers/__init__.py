@@ -1,0 +1,1 @@
+"""Bundles measured beside their peers: one noun a file, main.py is the recipe."""

@@ -1,0 +1,120 @@
+"""The shipped definition and each host's slice, by Salt's own pillar compiler."""
+
+from pathlib import Path
+
+import pytest
+import salt.config
+import salt.loader
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import pillar, records
+
+_PACK = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def opts(tmp_path):
+    """A master whose pillar is the pack's own."""
+    return {
+        **salt.config.master_config(None),
+        "cachedir": str(tmp_path),
+        "pillar_roots": {"base": [str(_PACK / "pillar")]},
+        "file_roots": {"base": [str(_PACK / "salt")]},
+        "ext_pillar": [],
+    }
+
+
+@pytest.fixture
+def write(opts, tmp_path):
+    """Replace the master's pillar by one file for the definition's id."""
+    root = tmp_path / "pillar"
+    root.mkdir()
+    opts["pillar_roots"] = {"base": [str(root)]}
+    (root / "top.sls").write_text("base:\n  holodeck:\n    - holodeck\n")
+
+    def written(text):
+        (root / "holodeck.sls").write_text(text)
+        return opts
+
+    return written
+
+
+def test_load_shipped_example_is_legal(opts):
+    """What is documented in pillar/ renders, and breaks no rule."""
+    found = pillar.load(opts)
+    assert set(found.services) == {"guestbook", "kinto"}
+    assert found.environments["demo"].members("web") == [
+        "demo-web1", "demo-web2", "demo-web3",
+    ]  # fmt: skip
+    assert set(found.environments["demo"].services) == {"guestbook", "kinto"}
+
+
+def test_load_shipped_kinto_is_its_lock(opts):
+    """A service without a repository has a commit, checks, and its file as a file."""
+    kinto = pillar.load(opts).services["kinto"]
+    assert len(kinto.fixed_commit) == 40
+    assert "--hash=" in kinto.requirements
+    assert kinto.files["kinto.ini"].startswith("[app:main]")
+    assert {"path": "/v1/buckets", "status": 401} in kinto.checks
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("holodeck: {services: {}}", "holodeck/environments: is missing"),
+        ("holodeck: {{ nothing.here }}", "Pillar: Rendering SLS 'holodeck' failed"),
+        ("holodeck: [", "Pillar: "),
+        ("other: {}", "nothing is defined for the id 'holodeck'"),
+    ],
+    ids=["rule", "jinja", "yaml", "elsewhere"],
+)
+def test_load_broken_pillar_is_an_error(write, text, message):
+    """A definition that does not render or breaks rules is refused with why."""
+    with pytest.raises(HolodeckError, match=f"(?s){message}"):
+        pillar.load(write(text))
+
+
+def _slice(opts, minion):
+    mine = salt.loader.pillars(
+        {**opts, "id": minion, "pillar_dirs": [], "module_dirs": [str(_PACK / "salt")]},
+        {},
+    )
+    return mine["holodeck"](minion, {})
+
+
+def test_ext_pillar_gives_each_role_its_own(opts):
+    """Salt loads the external pillar; web hosts, balancers and testers differ."""
+    web = _slice(opts, "demo-web1")["holodeck"]
+    assert (web["environment"], web["role"]) == ("demo", "web")
+    assert web["services"]["guestbook"]["settings"]["GREETING"] == "Welcome to the demo"
+    assert web["services"]["guestbook"]["release"] is None
+    tester = _slice(opts, "demo-tester1")["holodeck"]
+    assert tester == {"environment": "demo", "role": "tester"}
+    assert "only-for-this-demo" not in str(_slice(opts, "demo-balancer1"))
+
+
+@pytest.mark.parametrize("minion", ["stranger", "demo-web4", "holodeck"])
+def test_ext_pillar_gives_strangers_nothing(opts, minion):
+    """A minion of no environment, and the definition's own id, get nothing."""
+    assert _slice(opts, minion) == {}
+
+
+def test_ext_pillar_tells_the_last_good_release(opts):
+    """Highstate learns the last good commit, never that of a bad release."""
+    memory = records.Records(opts)
+    for status, commit in (("good", "1" * 40), ("bad", "2" * 40)):
+        record = memory.begin(
+            "guestbook", "demo", commit=commit, deployment="d", bundle={"layers": []}
+        )
+        memory.save({**record, "status": status})
+    found = _slice(opts, "demo-web1")["holodeck"]["services"]
+    assert found["guestbook"]["release"]["commit"] == "1" * 40
+    assert found["kinto"]["release"] is None
+
+
+def test_config_digest_is_the_same_for_master_and_host(opts):
+    """What the runner expects is what the host's slice says."""
+    service, _, placement = pillar.load(opts).placement("guestbook", "demo")
+    memory = records.Records(opts)
+    found = _slice(opts, "demo-web1")["holodeck"]["services"]["guestbook"]
+    assert found["config"] == pillar.config_digest(memory, service, placement)

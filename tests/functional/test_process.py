@@ -1,0 +1,109 @@
+"""Commands: argv in, output out, and one error that says all."""
+
+import sys
+
+import pytest
+
+from holodeck_io import files, lock, process
+from holodeck_io.errors import CommandError
+
+
+def _python(code):
+    return [sys.executable, "-c", code]
+
+
+def test_run_returns_output_and_status():
+    """A command's output comes back as text, whatever bytes it is."""
+    done = process.run(
+        _python("import sys; sys.stdout.buffer.write(b'a\\xff'); sys.exit(3)"),
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("a\ufffd", 3)
+
+
+def test_run_failure_shows_argv_status_and_last_lines():
+    """A failed command is one error with what was run, and how it ended."""
+    code = "import sys; [print(n, file=sys.stderr) for n in range(99)]; sys.exit(2)"
+    with pytest.raises(CommandError) as failed:
+        process.run(_python(code))
+    message = str(failed.value)
+    assert message.startswith(sys.executable)
+    assert "ended with status 2: " in message
+    assert message.splitlines()[-1] == "98"
+    assert len(message.splitlines()) == 20
+
+
+def test_run_words_are_never_a_shells():
+    """What a shell would expand arrives as it is."""
+    done = process.run([*_python("import sys; print(sys.argv[1])"), "$(id) * ; x"])
+    assert done.stdout == "$(id) * ; x\n"
+
+
+def test_run_environment_is_laid_over(monkeypatch):
+    """Variables are added, and removed by ``None``; the others stay."""
+    monkeypatch.setenv("KEPT", "1")
+    monkeypatch.setenv("GONE", "1")
+    code = "import os; print(*(os.environ.get(k) for k in ('KEPT', 'GONE', 'NEW')))"
+    done = process.run(_python(code), env={"GONE": None, "NEW": "2"})
+    assert done.stdout == "1 None 2\n"
+
+
+def test_run_reads_no_terminal():
+    """A command that asks gets nothing, and what is given when it is."""
+    code = "import sys; print(repr(sys.stdin.read()))"
+    assert process.run(_python(code)).stdout == "''\n"
+    assert process.run(_python(code), stdin="yes").stdout == "'yes'\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (_python("import time; time.sleep(60)"), "still running after 0.3 s"),
+        (["/nowhere/tool"], "could not start: .*No such file"),
+    ],
+    ids=["too long", "missing"],
+)
+def test_run_command_that_never_ends_or_starts(argv, message):
+    """A command beyond its deadline, or one that is not there, is an error."""
+    with pytest.raises(CommandError, match=message):
+        process.run(argv, timeout_s=0.3)
+
+
+def test_write_atomic_replaces_whole_with_its_mode(tmp_path):
+    """A file is the old or the new one, private from the start, nothing left over."""
+    path = tmp_path / "secret"
+    path.write_text("old")
+    files.write_atomic(path, "new", mode=0o600)
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == ["secret"]
+
+
+def test_write_atomic_failure_keeps_the_old(tmp_path, monkeypatch):
+    """When the disk is full the old file stays as it was."""
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_atomic(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_link_atomic_points_anew(tmp_path):
+    """A link changes in one rename, and never is missing."""
+    link = tmp_path / "current"
+    for target in ("a", "b"):
+        files.link_atomic(link, target)
+        assert link.readlink().name == target
+    assert [p.name for p in tmp_path.iterdir()] == ["current"]
+
+
+def test_lock_held_is_free_afterwards(tmp_path):
+    """A lock makes its folder, and is free again at the end."""
+    for _ in range(2):
+        with lock.held(tmp_path / "locks" / "x"):
+            pass

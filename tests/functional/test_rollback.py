@@ -1,0 +1,71 @@
+"""The way back to an earlier release, by the same steps."""
+
+import re
+
+import pytest
+from fake_world import NEW, OLD, ORDER, THIRD, newest, started, steps
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import release
+
+
+def _rollback(world, to=""):
+    return release.rollback(world, "guestbook", "demo", to, ORDER)
+
+
+def test_rollback_takes_the_release_before(world):
+    """A rollback brings back exactly the deployment before, staged and tested."""
+    old = newest(world)
+    started(world)
+    world.fleet.steps.clear()
+    record = _rollback(world)
+    assert record["status"] == "good"
+    assert (record["kind"], record["to"]) == ("rollback", old["id"])
+    assert record["deployment"] == old["deployment"]
+    assert re.findall(r"suite \w+|build \w+", steps(world)) == [
+        "suite web1", "suite web2", "suite web3", "suite balancer1",
+    ]  # fmt: skip
+    statuses = [r["status"] for r in world.records.history("guestbook", "demo")]
+    assert statuses == ["good", "rolled-back", "good"]
+    assert world.records.last_good("guestbook", "demo")["commit"] == OLD
+
+
+def test_rollback_that_fails_keeps_the_last_good(world):
+    """When the rollback's own suite fails, the hosts stay at the last good release."""
+    started(world)
+    world.fleet.faults["suite web1"] = "it broke"
+    assert _rollback(world)["status"] == "bad"
+    assert world.records.last_good("guestbook", "demo")["commit"] == NEW
+    assert {host.commit for host in world.fleet.hosts.values()} == {NEW}
+
+
+def test_rollback_twice_goes_on_to_older_releases(world):
+    """The second rollback goes to the release before, not forth to the bad one."""
+    started(world)
+    started(world, THIRD)
+    assert _rollback(world)["commit"] == NEW
+    assert _rollback(world)["commit"] == OLD
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [("", "is no other good release"), ("guestbook-demo-9", "good ones are guestbook-"),
+     ("guestbook-demo-1", "is no other good release")],
+)  # fmt: skip
+def test_rollback_without_target_is_refused(world, to, reason):
+    """Without another good release a rollback names those there are."""
+    with pytest.raises(HolodeckError, match=reason):
+        _rollback(world, to)
+
+
+def test_rollback_before_any_release_is_refused(fresh):
+    """Where nothing was ever good there is nothing to go back to."""
+    with pytest.raises(HolodeckError, match="has never had a good release"):
+        _rollback(fresh)
+
+
+def test_rollback_to_an_id_takes_that_release(world):
+    """``to=`` picks a good release, however old."""
+    started(world)
+    started(world, THIRD)
+    assert _rollback(world, "guestbook-demo-1")["commit"] == OLD

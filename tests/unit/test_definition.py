@@ -1,0 +1,226 @@
+"""The definition: every rule has a case, and all faults come at once."""
+
+import copy
+
+import pytest
+
+from holodeck import definition
+
+_LEGAL = {
+    "services": {
+        "guestbook": {
+            "repository": "git://example.org/guestbook.git",
+            "processes": {"web": "gunicorn app"},
+            "port": 8000,
+            "suite": "tests/http",
+            "settings": {"A": "1", "B": 2, "C": True},
+            "files": {"key.pem": "text"},
+        }
+    },
+    "environments": {
+        "demo": {
+            "hosts": {
+                "web": {"profile": "small", "count": 2},
+                "balancer": {"ids": ["lb1.example.org"]},
+            },
+            "services": {
+                "guestbook": {
+                    "listen": "*:80",
+                    "settings": {"TOKEN": "t"},
+                    "rollout": {"batch": 2},
+                }
+            },
+        }
+    },
+}
+_SERVICE = "services/guestbook"
+_PLACE = "environments/demo/services/guestbook"
+
+
+def _with(path, value):
+    """Return the legal document with ``value`` at ``path``; ``...`` removes it."""
+    data = copy.deepcopy(_LEGAL)
+    *folders, last = path.split("/")
+    node = data
+    for folder in folders:
+        node = node.setdefault(folder, {})
+    if value is ...:
+        del node[last]
+    else:
+        node[last] = value
+    return data
+
+
+def _faults(data):
+    with pytest.raises(definition.InvalidDefinitionError) as invalid:
+        definition.parse(data)
+    head, *faults = str(invalid.value).splitlines()
+    assert head == "The definition in pillar has faults:"
+    return faults
+
+
+_CASES = [
+    ("services", ..., "holodeck/services: is missing"),
+    ("environments", ..., "holodeck/environments: is missing"),
+    ("services", [], "holodeck/services: should be a mapping"),
+    ("typo", {}, "holodeck/typo: is unknown"),
+    ("services/Guest", {}, "services/Guest: 'Guest' is not a name"),
+    (f"{_SERVICE}/repository", ..., f"{_SERVICE}: needs a repository"),
+    (f"{_SERVICE}/requirements", "flask==3", f"{_SERVICE}/requirements: has no hashes"),
+    (f"{_SERVICE}/suite", ..., f"{_SERVICE}: needs a suite"),
+    (f"{_SERVICE}/branch", "-x", f"{_SERVICE}/branch: '-x' is not a branch name"),
+    (f"{_SERVICE}/lock", "/etc/passwd", f"{_SERVICE}/lock: '/etc/passwd' does not"),
+    (f"{_SERVICE}/lock", "a/../../b", f"{_SERVICE}/lock: 'a/../../b' does not"),
+    (f"{_SERVICE}/suite", "..", f"{_SERVICE}/suite: '..' does not"),
+    (f"{_SERVICE}/suite_lock", "/x", f"{_SERVICE}/suite_lock: '/x' does not"),
+    (f"{_SERVICE}/python", "python3", f"{_SERVICE}/python: 'python3' does not"),
+    (f"{_SERVICE}/packager", "alien", f"{_SERVICE}/packager: should be nfpm or fpm"),
+    (f"{_SERVICE}/processes", ..., f"{_SERVICE}/processes: is missing"),
+    (f"{_SERVICE}/processes/Web", "x", f"{_SERVICE}/processes/Web: 'Web' is not a n"),
+    (f"{_SERVICE}/processes/web", "", f"{_SERVICE}/processes/web: '' is not a command"),
+    (f"{_SERVICE}/processes/web", ["x"], f"{_SERVICE}/processes/web: ['x'] is not a"),
+    (f"{_SERVICE}/processes/web", "a\nb", f"{_SERVICE}/processes/web: 'a\\nb' is not"),
+    (f"{_SERVICE}/processes/web", "a 'b", f"{_SERVICE}/processes/web: \"a 'b\" has "),
+    (f"{_SERVICE}/port", ..., f"{_SERVICE}/port: is missing"),
+    (f"{_SERVICE}/port", 0, f"{_SERVICE}/port: should be a whole number from 1"),
+    (f"{_SERVICE}/port", 65536, f"{_SERVICE}/port: should be a whole number from 1"),
+    (f"{_SERVICE}/health", "healthz", f"{_SERVICE}/health: 'healthz' does not match"),
+    (f"{_SERVICE}/health", "/a b", f"{_SERVICE}/health: '/a b' does not match"),
+    (f"{_SERVICE}/checks", "x", f"{_SERVICE}/checks: should be a list"),
+    (f"{_SERVICE}/settings/A B", "1", f"{_SERVICE}/settings/A B: is not a free name"),
+    (f"{_SERVICE}/settings/1A", "1", f"{_SERVICE}/settings/1A: is not a free name"),
+    (f"{_SERVICE}/settings/PORT", "1", f"{_SERVICE}/settings/PORT: is not a free name"),
+    (f"{_SERVICE}/settings/A", None, f"{_SERVICE}/settings/A: must be text, a number"),
+    (f"{_SERVICE}/settings/A", ["x"], f"{_SERVICE}/settings/A: must be text, a number"),
+    (f"{_SERVICE}/files/..", "x", f"{_SERVICE}/files/..: must be a plain file name"),
+    (f"{_SERVICE}/files/a%b", "x", f"{_SERVICE}/files/a%b: must be a plain file name"),
+    (f"{_SERVICE}/files/a", 7, f"{_SERVICE}/files/a: must be a plain file name"),
+    ("environments/demo/hosts", ..., "environments/demo/hosts: is missing"),
+    ("environments/demo/hosts/db", {}, "environments/demo/hosts/db: is not a role"),
+    ("environments/demo/hosts/web", {}, "environments/demo/hosts/web: needs "),
+    ("environments/demo/hosts/web/ids", ["a"], "environments/demo/hosts/web: needs "),
+    ("environments/demo/hosts/web/count", ..., "environments/demo/hosts/web/count: is"),
+    ("environments/demo/hosts/web/count", 501, "environments/demo/hosts/web/count: sh"),
+    ("environments/demo/hosts/web", {"ids": ["lb1.example.org"]},
+     "environments/demo/hosts: lb1.example.org is already a host of environments/demo"),
+    ("environments/demo/hosts/web", {"ids": [7]}, "environments/demo/hosts/web/ids: "),
+    ("environments/demo/services/other", {"listen": "*:81"},
+     "environments/demo/services/other: is not a service; the services are guestbook"),
+    (f"{_PLACE}/listen", ..., f"{_PLACE}/listen: is missing"),
+    (f"{_PLACE}/listen", "80", f"{_PLACE}/listen: '80' does not match"),
+    (f"{_PLACE}/url", "book.example.org", f"{_PLACE}/url: 'book.example.org' does not"),
+    (f"{_PLACE}/allow_writes", "yes", f"{_PLACE}/allow_writes: should be"),
+    (f"{_PLACE}/rollout/batch", 0, f"{_PLACE}/rollout/batch: should be a whole number"),
+    (f"{_PLACE}/rollout/speed", 1, f"{_PLACE}/rollout/speed: is unknown"),
+    (f"{_PLACE}/settings/HOLODECK_COMMIT", "x", f"{_PLACE}/settings/HOLODECK_COM"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"), _CASES, ids=[f"{p}={v!r}" for p, v, _ in _CASES]
+)
+def test_parse_broken_rule_is_named(path, value, fault):
+    """A document that breaks one rule has a fault that begins with its path."""
+    faults = _faults(_with(path, value))
+    assert any(found.startswith(fault) for found in faults), faults
+
+
+def test_parse_collects_all_faults():
+    """Faults of several services and environments come together."""
+    data = _with(f"{_SERVICE}/port", 0)
+    data["services"]["other"] = {"port": -1}
+    data["environments"]["prod"] = {"hosts": {"db": {}}}
+    faults = "\n".join(_faults(data))
+    for path in (
+        f"{_SERVICE}/port", "services/other/port", "services/other/processes",
+        "services/other: needs a suite", "environments/prod/hosts/db",
+    ):  # fmt: skip
+        assert path in faults
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{_SERVICE}/settings/BAD NAME", f"{_PLACE}/settings/PORT",
+        f"{_SERVICE}/files/..",
+        pytest.param(
+            f"{_SERVICE}/settings",
+            marks=pytest.mark.xfail(strict=True, reason="schema.py table(): shows it"),
+        ),
+        pytest.param(
+            f"{_PLACE}/files",
+            marks=pytest.mark.xfail(strict=True, reason="schema.py table(): shows it"),
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("wrap", [str, lambda s: [s]], ids=["text", "list"])
+def test_parse_never_shows_a_secret(path, wrap):
+    """A fault in settings or files says where, and never what."""
+    assert "hunter2" not in "\n".join(_faults(_with(path, wrap("hunter2"))))
+
+
+def test_parse_legal_document_has_defaults():
+    """What is left out has the documented value."""
+    found = definition.parse(_LEGAL)
+    service, environment, placement = found.placement("guestbook", "demo")
+    assert (service.health, service.branch, service.lock) == (
+        "/", "main", "requirements.txt",
+    )  # fmt: skip
+    assert (service.packager, service.python) == ("nfpm", "")
+    assert placement.rollout == definition.Rollout(batch=2)
+    assert placement.allow_writes is False
+    assert environment.cidr == ""
+
+
+def test_members_are_made_or_named():
+    """A profile's hosts are counted; named ones keep their names and their order."""
+    environment = definition.parse(_LEGAL).environments["demo"]
+    assert environment.members("web") == ["demo-web1", "demo-web2"]
+    assert environment.members("balancer") == ["lb1.example.org"]
+    assert environment.members("tester") == []
+    assert environment.profiles() == {"demo-web1": "small", "demo-web2": "small"}
+    assert environment.role_of("demo-web2") == "web"
+    assert environment.role_of("demo-web3") is None
+    assert len(environment.all_members()) == 3
+
+
+def test_environment_of_finds_the_hosts_own():
+    """A minion belongs to one environment or to none."""
+    found = definition.parse(_LEGAL)
+    assert found.environment_of("lb1.example.org").name == "demo"
+    assert found.environment_of("stranger") is None
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (("guest", "demo"), "Service guest: is not defined in pillar; .* guestbook\\."),
+        (("guestbook", "prod"), "Environment prod: is not defined in .* are demo\\."),
+    ],
+)
+def test_placement_unknown_name_shows_the_known(place, message):
+    """A misspelt name is refused with those that are defined."""
+    with pytest.raises(definition.InvalidDefinitionError, match=message):
+        definition.parse(_LEGAL).placement(*place)
+
+
+def test_placement_of_a_service_that_is_elsewhere():
+    """A service that has no place in the environment is refused with the key to add."""
+    data = _with("environments/demo/services", {})
+    with pytest.raises(definition.InvalidDefinitionError, match="There now: none"):
+        definition.parse(data).placement("guestbook", "demo")
+
+
+def test_fixed_commit_is_the_locks_digest():
+    """A service without a repository is another commit when its lock is another."""
+    data = _with(f"{_SERVICE}/requirements", "flask==3 --hash=sha256:00")
+    first = definition.parse(data).services["guestbook"].fixed_commit
+    data["services"]["guestbook"]["requirements"] += " "
+    assert len(first) == 40
+    assert definition.parse(data).services["guestbook"].fixed_commit != first
+
+
+def test_command_is_split_as_a_shell_would():
+    """Quotes group words, and nothing is expanded."""
+    found = definition.command("run --x='a b' ${PORT} $(id) *")
+    assert found == ["run", "--x=a b", "${PORT}", "$(id)", "*"]

@@ -1,0 +1,107 @@
+"""Names that hosts, packages, units and people share."""
+
+import pytest
+
+from holodeck import names
+
+COMMIT = "4f2c1e9d0a1b5c7788990011223344556677aabb"
+
+
+@pytest.mark.parametrize(
+    ("value", "legal"),
+    [
+        (COMMIT, True), (COMMIT[:39], False), (COMMIT + "0", False),
+        (COMMIT.upper(), False), ("g" * 40, False), ("", False), (None, False),
+        (int("1" * 40), False), (COMMIT + "\n", False),
+    ],
+)  # fmt: skip
+def test_is_commit_takes_full_ids_only(value, legal):
+    """A commit is forty lower-case hex digits and nothing else."""
+    assert names.is_commit(value) is legal
+
+
+@pytest.mark.parametrize(
+    ("value", "legal"),
+    [(COMMIT, True), (COMMIT[:7], True), (COMMIT[:6], False), ("main", False),
+     (None, False)],
+)  # fmt: skip
+def test_is_commit_prefix_needs_seven_digits(value, legal):
+    """Seven digits can stand for a commit, six cannot."""
+    assert names.is_commit_prefix(value) is legal
+
+
+@pytest.mark.parametrize(
+    "value", ["main", "v1.2.3", "feature/x_y-z", "4f2c1e9", "_x", "a" * 200]
+)
+def test_is_ref_takes_ordinary_names(value):
+    """Branches, tags and commits as people name them are legal."""
+    assert names.is_ref(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "-x", "--upload-pack=/bin/sh", ".x", "/x", "a..b", "a b", "a;b", "$(x)",
+     "a\nb",
+     "x.lock", "x/", "x.", "a" * 201, "a~1", "a^", "a:b", "@{-1}", None, 7],
+)  # fmt: skip
+def test_is_ref_refuses_what_git_or_a_shell_reads_otherwise(value):
+    """Nothing that git takes for an option or an expression is a name."""
+    assert not names.is_ref(value)
+
+
+@pytest.mark.parametrize("value", ["a", "guestbook", "guestbook-2", "a1", "a" * 22])
+def test_is_name_takes_ordinary_names(value):
+    """Lower-case words and digits with single hyphens are names."""
+    assert names.is_name(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "A", "1a", "-a", "a-", "a--b", "a_b", "a.b", "a/b", "a b", "a" * 23, "deps",
+     "guestbook-suite", "a\n", None, 7],
+)  # fmt: skip
+def test_is_name_refuses_what_a_path_or_unit_cannot_bear(value):
+    """What is no plain word, too long for a user, or taken, is no name."""
+    assert not names.is_name(value)
+
+
+def test_user_of_the_longest_name_is_one_for_systemd():
+    """A user that systemd takes has at most 31 characters."""
+    assert len(names.user("a" * names.NAME_MAX)) == 31
+
+
+def test_package_names_are_legal_in_deb_and_rpm():
+    """Lower-case letters, digits and hyphens are legal in both formats."""
+    name = names.app_package("guestbook-2", COMMIT)
+    assert name == "holodeck-guestbook-2-4f2c1e9d0a1b"
+    assert names.deps_package("0011223344556677") == "holodeck-deps-0011223344556677"
+
+
+def test_paths_lie_below_the_prefix():
+    """Bundles and dependencies have folders that never meet."""
+    assert names.bundle_root("guestbook", COMMIT) == f"/opt/holodeck/guestbook/{COMMIT}"
+    assert names.deps_root("00") == "/opt/holodeck/deps/00"
+    assert not names.is_name("deps")
+
+
+def test_deployment_shows_commit_and_configuration():
+    """Twelve digits of each tell one deployment from the other."""
+    assert names.deployment(COMMIT, "c" * 64) == f"4f2c1e9d0a1b-{'c' * 12}"
+
+
+def test_suite_bundle_is_no_name_of_a_service():
+    """A service can never take the name of another's suite."""
+    assert not names.is_name(names.suite_bundle("guestbook"))
+
+
+def test_host_counts_within_its_role():
+    """A host's minion id says environment, role and number."""
+    assert names.host("demo", "web", 3) == "demo-web3"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="names.py unit(): both are holodeck-a-b-c.service"
+)
+def test_unit_tells_hyphenated_names_apart():
+    """Two services never share a unit."""
+    assert names.unit("a", "b-c") != names.unit("a-b", "c")

@@ -1,0 +1,155 @@
+"""What people read: each answer of the runner as text."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+_FILE = Path(__file__).parents[2] / "_output" / "holodeck.py"
+_COMMIT = "4f2c1e9d0a1b5c7788990011223344556677aabb"
+
+
+@pytest.fixture(scope="module")
+def output():
+    """The outputter, loaded as Salt does: a file by itself."""
+    spec = importlib.util.spec_from_file_location("holodeck_output", _FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.output
+
+
+def _record(**changes):
+    return {
+        "id": "guestbook-demo-7", "number": 7, "service": "guestbook",
+        "environment": "demo", "kind": "release", "status": "good", "commit": _COMMIT,
+        "started": "2026-01-01T10:00:00Z", "ended": "2026-01-01T10:01:00Z",
+        "phases": [{"name": "stage", "seconds": 1.5},
+                   {"name": "rollout", "seconds": 20}],
+        **changes,
+    }  # fmt: skip
+
+
+def _row(**changes):
+    return {"host": "demo-web1", "commit": _COMMIT, "rotation": ["UP", "UP"],
+            "drift": [], **changes}  # fmt: skip
+
+
+def _place(**changes):
+    return {"service": "guestbook", "environment": "demo", "release": _record(),
+            "newest": None, "hosts": [_row()], **changes}  # fmt: skip
+
+
+def _plan(**changes):
+    return {
+        "service": "guestbook", "environment": "demo", "commit": _COMMIT, "from": None,
+        "unchanged": False, "commits": [], "configuration": "new", "create": [],
+        "built": False, "batches": [["a"], ["b", "c"]], "seconds": None, **changes,
+    }  # fmt: skip
+
+
+_BAD = _record(
+    status="bad", reason="The suite did not pass.\nfrom t1, x\nmore",
+    back={"demo-web1": "in rotation at 000000000000"},
+)  # fmt: skip
+_LAYER = {"filename": "a.deb", "size": 9, "sha256": "s" * 64, "tree": "t" * 64}
+_SUITE = {"t1": {"targets": {"web1": {"state": "passed", "counts": {"passed": 9}}}}}
+
+# kind, value, lines that the text has
+_CASES = {
+    "error": ("error", "Lock x: is missing.", ["holodeck: Lock x: is missing."]),
+    "good": (
+        "release", _record(),
+        ["guestbook in demo is at 4f2c1e9d0a1b: guestbook-demo-7 is good.",
+         "stage 1.5 s, rollout 20 s; 21.5 s in all."],
+    ),
+    "rolled back": ("release", _record(kind="rollback"), [
+        "guestbook in demo is back at 4f2c1e9d0a1b: guestbook-demo-7 is good."]),
+    "unchanged": ("release", _record(unchanged=True), [
+        ("guestbook in demo is already at 4f2c1e9d0a1b (guestbook-demo-7); nothing was "
+         "changed.")]),
+    "bad": ("release", _BAD, [
+        "guestbook in demo: guestbook-demo-7 is bad: The suite did not pass.",
+        "  from t1, x", "  demo-web1 in rotation at 000000000000",
+        "  More: salt-run holodeck.show guestbook-demo-7"]),
+    "bad, untouched": ("release", {**_BAD, "back": {}, "commit": None}, [
+        "  No host was switched."]),
+    "status": ("status", [_place()], [
+        "guestbook in demo: 4f2c1e9d0a1b (guestbook-demo-7, 2026-01-01T10:01:00Z)",
+        "  host       commit        rotation  state",
+        "  demo-web1  4f2c1e9d0a1b  UP, UP    as released"]),
+    "status of nothing": ("status", [], ["Nothing is defined."]),
+    "status before": (
+        "status", [_place(release=None, hosts=[_row(commit=None, rotation=[])])],
+        ["guestbook in demo: no good release yet"]),
+    "status, newest bad": ("status", [_place(newest=_BAD)], [
+        "  newest: guestbook-demo-7 is bad: The suite did not pass."]),
+    "status, drift": ("status", [_place(hosts=[_row(drift=["runs 0", "x"])])], [
+        "  demo-web1  4f2c1e9d0a1b  UP, UP    runs 0; x"]),
+    "history": ("history", [{**_record(), "seconds": 21.5}], [
+        ("  guestbook-demo-7  good    4f2c1e9d0a1b  2026-01-01T10:00:00Z  21.5     "
+         "release")]),
+    "no history": ("history", [], ["No release yet."]),
+    "show": ("show", _record(bundle={"layers": [_LAYER]}, message="a\nb"), [
+        "guestbook-demo-7: release, good", "  message    a", "             b",
+        "  bundle     a.deb 9 bytes"]),
+    "plan": ("plan", _plan(), [
+        "guestbook in demo: nothing -> 4f2c1e9d0a1b", "  build      to be built",
+        "  batches    a | b, c"]),
+    "plan of nothing new": ("plan", _plan(unchanged=True, seconds=9, built=True), [
+        "  result     the same release again; nothing would change",
+        "  usually    9 s", "  build      built before"]),
+    "test": ("test", {"hosts": _SUITE, "balancers": {}}, [
+        "  tester  target  state   tests", "  t1      web1    passed  9"]),
+    "create": ("create", ["demo-web1", "demo-web2"], ["demo-web1", "demo-web2"]),
+    "destroy nothing": ("destroy", [], ["There was nothing to do."]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", _CASES)
+def test_output_says_what_is_needed(output, case):
+    """Each kind of answer has its lines."""
+    kind, value, wanted = _CASES[case]
+    lines = output({"outputter": "holodeck", "data": {"kind": kind, kind: value}})
+    for line in wanted:
+        assert line in lines.splitlines()
+
+
+@pytest.mark.parametrize("case", ["status", "status, drift", "plan", "test"])
+def test_output_table_fits_a_terminal(output, case):
+    """With ordinary names a table has at most 80 columns."""
+    kind, value, _ = _CASES[case]
+    text = output({"data": {"kind": kind, kind: value}})
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.xfail(strict=True, reason="_output _history(): times and why take 113")
+def test_output_history_fits_a_terminal(output):
+    """A failed release's line has at most 80 columns too."""
+    row = {**_BAD, "seconds": 21.5, "reason": "x" * 300}
+    text = output({"data": {"kind": "history", "history": [row]}})
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_output_progress_is_indented_below_its_phase(output):
+    """A progress event is its phase and its message, further lines below."""
+    text = output({"event": {"phase": "stage", "message": "one\ntwo"}, "suffix": "x"})
+    assert text == "    stage  one\n           two"
+
+
+@pytest.mark.parametrize("data", [{}, {"x": 1}, {"data": {"kind": "new", "new": 1}}])
+def test_output_unknown_kind_is_still_shown(output, data):
+    """What it does not know is shown as it is, never a traceback."""
+    assert output(data)
+
+
+def test_output_stands_alone():
+    """Salt loads outputters without the pack's shared code: only Python's own."""
+    tree = ast.parse(_FILE.read_text(encoding="utf-8"))
+    found = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    assert {name.split(".")[0] for name in found} <= set(sys.stdlib_module_names)

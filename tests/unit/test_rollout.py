@@ -1,0 +1,118 @@
+"""Who goes when, who tests whom, and what has to be proven."""
+
+import pytest
+
+from holodeck import definition, rollout
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [
+        (0, 1, []), (1, 1, [1]), (1, 9, [1]), (2, 1, [1, 1]), (2, 2, [1, 1]),
+        (3, 1, [1, 1, 1]), (3, 2, [2, 1]), (3, 3, [2, 1]), (3, 99, [2, 1]),
+        (10, 4, [4, 4, 2]), (500, 500, [499, 1]),
+    ],
+)  # fmt: skip
+def test_batches_never_take_the_whole_pool(count, size, sizes):
+    """A pool of several hosts keeps at least one; each host goes once, in order."""
+    hosts = [f"web{n}" for n in range(count)]
+    found = rollout.batches(hosts, size)
+    assert [len(batch) for batch in found] == sizes
+    assert [host for batch in found for host in batch] == hosts
+
+
+def test_assign_deals_in_turn():
+    """Targets are dealt out evenly; a tester without a target is not called."""
+    assert rollout.assign(["t1", "t2"], [1, 2, 3]) == {"t1": [1, 3], "t2": [2]}
+    assert rollout.assign(["t1", "t2"], [1]) == {"t1": [1]}
+
+
+@pytest.mark.parametrize(
+    ("listen", "port"),
+    [("*:80", 80), (":8080", 8080), ("10.0.0.1:443 ssl crt /etc/x.pem", 443),
+     ("[::]:81", 81), (":::82", 82)],
+)  # fmt: skip
+def test_port_of_reads_haproxy_binds(listen, port):
+    """The port is the last number of the address, options aside."""
+    assert rollout.port_of(listen) == port
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [("10.0.0.1", "http://10.0.0.1:8000"), ("fd00::1", "http://[fd00::1]:8000")],
+)
+def test_host_target_brackets_ipv6(address, url):
+    """An IPv6 address stands in brackets in a URL."""
+    found = rollout.host_target("web1", address, 8000)
+    assert found == {"name": "web1", "kind": "host", "url": url}
+
+
+@pytest.mark.parametrize(
+    ("listen", "url", "wanted"),
+    [
+        ("*:80", "", "http://10.0.0.9:80"),
+        ("*:443 ssl crt /x", "https://book.example.org", "https://book.example.org"),
+    ],
+)
+def test_balancer_target_prefers_the_url_people_use(listen, url, wanted):
+    """Where a URL is defined it is tested; else the balancer's address and port."""
+    placement = definition.Placement(service="guestbook", listen=listen, url=url)
+    found = rollout.balancer_target("lb1", "10.0.0.9", placement)
+    assert found == {"name": "lb1", "kind": "balancer", "url": wanted}
+
+
+_EXPECTED = {"/opt/a": "1", "/opt/b": "2"}
+
+
+@pytest.mark.parametrize(
+    "digests",
+    [
+        {},
+        {"/opt/a": "1"},
+        {"/opt/a": "1", "/opt/b": "3"},
+        {"/opt/a": None, "/opt/b": "2"},
+    ],
+)
+def test_unproven_names_hosts_with_other_bytes(digests):
+    """A host that reports a wrong digest, or none, is not proven."""
+    replies = {"web2": digests, "web1": {**_EXPECTED, "/opt/more": "9"}}
+    assert rollout.unproven(replies, _EXPECTED) == ["web2"]
+
+
+def test_expected_digests_covers_every_layer():
+    """Each layer of each bundle has to be reported."""
+    bundles = [{"layers": [{"root": "/opt/a", "tree": "1"}]},
+               {"layers": [{"root": "/opt/b", "tree": "2"}]}]  # fmt: skip
+    assert rollout.expected_digests(bundles) == _EXPECTED
+
+
+def _failure(why):
+    return {"id": "test_x.py::test_home", "why": why}
+
+
+@pytest.mark.parametrize(
+    ("why", "shown"),
+    [
+        ("expected 200\nbody", "web1: test_x.py::test_home: expected 200"),
+        ("/opt/x/webtest/app.py:12: got 500", "web1: test_x.py::test_home: got 500"),
+        ("", "web1: test_x.py::test_home:"),
+    ],
+)
+def test_suite_reasons_shows_the_first_words(why, shown):
+    """A failure is one line, without the place in a library that it came from."""
+    result = {"targets": {"web1": {"failures": [_failure(why)]}}}
+    assert [" ".join(r.split()) for r in rollout.suite_reasons(result)] == [shown]
+
+
+def test_suite_reasons_counts_what_it_leaves_out():
+    """Of many failures the first three are shown, and how many more there are."""
+    result = {"targets": {"web1": {"failures": [_failure("x")] * 5}, "web2": {}}}
+    [shown] = rollout.suite_reasons(result)
+    assert shown.endswith("and 2 more")
+    assert len(shown.splitlines()) == 4
+
+
+@pytest.mark.parametrize("result", [None, "VALUE_TRIMMED", {}, {"targets": None}])
+def test_suite_reasons_of_nothing_is_nothing(result):
+    """What is no result has no reasons, and breaks nothing."""
+    assert rollout.suite_reasons(result) == []

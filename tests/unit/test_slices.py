@@ -1,0 +1,118 @@
+"""What each host may know: its own part, and nothing else."""
+
+import json
+
+import pytest
+
+from holodeck import definition, slices
+
+_RECORD = {
+    "id": "guestbook-staging-3", "commit": "0" * 40, "deployment": "d", "user": "eve",
+    "reason": "r", "bundle": {"layers": [{"package": "p"}], "provenance": {}},
+}  # fmt: skip
+
+
+def _host(*ids):
+    return {"ids": list(ids)}
+
+
+def _place(secret, **more):
+    files = {"k": f"f{secret}"}
+    return {"listen": "*:80", "settings": {"TOKEN": secret}, "files": files, **more}
+
+
+@pytest.fixture
+def defined():
+    """Two services in two environments, with secrets of each."""
+    service = {
+        "repository": "git://user:repo-secret@example.org/x.git", "port": 8000,
+        "processes": {"web": "gunicorn app"}, "suite": "tests",
+        "settings": {"TOKEN": "base", "SHARED": "yes"},
+    }  # fmt: skip
+    return definition.parse(
+        {
+            "services": {"guestbook": service, "kinto": {**service, "port": 8888}},
+            "environments": {
+                "staging": {
+                    "hosts": {"web": _host("s1", "s2"), "balancer": _host("sb"),
+                              "tester": _host("st"), "builder": _host("sx")},
+                    "services": {"guestbook": _place("staging-secret")},
+                },
+                "production": {
+                    "hosts": {"web": _host("p1"), "balancer": _host("pb")},
+                    "services": {"guestbook": _place("production-secret"),
+                                 "kinto": _place("kinto-secret", url="https://k")},
+                },
+            },
+        }
+    )  # fmt: skip
+
+
+def _web(defined):
+    environment = defined.environments["staging"]
+    return slices.web(defined, environment, {"guestbook": "c"}, {"guestbook": _RECORD})
+
+
+def test_web_sees_its_own_settings_over_the_services(defined):
+    """A host gets the service's settings with its environment's laid over them."""
+    found = _web(defined)["services"]["guestbook"]
+    assert found["settings"] == {"TOKEN": "staging-secret", "SHARED": "yes"}
+    assert found["files"] == {"k": "fstaging-secret"}
+    assert found["config"] == "c"
+    assert (found["port"], found["environment"]) == (8000, "staging")
+
+
+def test_web_sees_nothing_of_other_environments(defined):
+    """No other environment's secret, service or host, and no credential of git."""
+    text = json.dumps(_web(defined))
+    for hidden in ("production", "kinto", "p1", "repo-secret", "sb", "eve"):
+        assert hidden not in text
+
+
+def test_web_learns_what_was_released_and_no_more(defined):
+    """Of the record a host gets what it installs."""
+    assert _web(defined)["services"]["guestbook"]["release"] == {
+        "id": "guestbook-staging-3", "commit": "0" * 40, "deployment": "d",
+        "layers": [{"package": "p"}],
+    }  # fmt: skip
+
+
+def test_web_before_any_release_has_none(defined):
+    """A host of a service that was never released has nothing to install."""
+    environment = defined.environments["production"]
+    found = slices.web(defined, environment, {"guestbook": "a", "kinto": "b"}, {})
+    assert {s["release"] for s in found["services"].values()} == {None}
+
+
+def test_balancer_knows_servers_and_no_settings(defined):
+    """A balancer knows where to send requests, and no secret of any service."""
+    environment = defined.environments["staging"]
+    found = slices.balancer(defined, environment, {"s1": "10.0.0.1", "s2": "10.0.0.2"})
+    assert found["services"]["guestbook"]["servers"] == [
+        {"id": "s1", "address": "10.0.0.1"}, {"id": "s2", "address": "10.0.0.2"},
+    ]  # fmt: skip
+    text = json.dumps(found)
+    for hidden in ("secret", "TOKEN", "settings", "files", "gunicorn", "production"):
+        assert hidden not in text
+
+
+def test_balancer_leaves_out_hosts_without_address(defined):
+    """A host that was never made is no server."""
+    environment = defined.environments["staging"]
+    found = slices.balancer(defined, environment, {"s2": "10.0.0.2", "p1": "10.0.0.3"})
+    assert [s["id"] for s in found["services"]["guestbook"]["servers"]] == ["s2"]
+
+
+@pytest.mark.parametrize("role", ["tester", "builder"])
+def test_other_roles_know_their_role_alone(defined, role):
+    """Testers and builders get no service and no secret."""
+    found = slices.other(defined.environments["staging"], role)
+    assert found == {"environment": "staging", "role": role}
+
+
+def test_configuration_holds_all_that_makes_a_unit(defined):
+    """A change of anything that a host's configuration is made of is a change of it."""
+    service = defined.services["guestbook"]
+    placement = defined.environments["staging"].services["guestbook"]
+    found = slices.configuration(service, placement)
+    assert set(found) == {"format", "processes", "port", "health", "settings", "files"}
