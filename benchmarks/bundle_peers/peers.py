@@ -160,8 +160,11 @@ class UvSync(Peer):
         env = {**job.env, "UV_CACHE_DIR": "/var/cache/uv"}
         uv = ["uv", "pip", "--quiet"]
         sync = [*uv, "sync", "--require-hashes", "--python", python, job.lock]
-        add = [*uv, "install", "--no-deps", "--python", python, job.checkout]
-        commands = [sync, add, ["sync", "--file-system", PREFIX]]
+        # setuptools writes into the sources that it builds.
+        source = f"{PREFIX}/source-{job.change}"
+        bring = ["cp", "--archive", job.checkout, source]
+        add = [*uv, "install", "--no-deps", "--python", python, source]
+        commands = [sync, bring, add, ["sync", "--file-system", PREFIX]]
         if job.change == "first":
             commands.insert(0, ["uv", "venv", "-q", "--python", PYTHON,
                                 f"{PREFIX}/venv"])  # fmt: skip
