@@ -8,11 +8,12 @@ release does not put an untested server back into rotation.
 
 import socket
 import time
+from pathlib import Path
 
 from salt.exceptions import SaltInvocationError
 
 from holodeck import haproxy
-from holodeck_io import errors, files
+from holodeck_io import errors, files, lock
 
 SOCKET = "/run/haproxy/admin.sock"
 STATE_FILE = "/var/lib/haproxy/holodeck.state"
@@ -86,13 +87,40 @@ def status(backend=None):
     return {backend: _backend(found, backend)}
 
 
+def forget_moved(wanted):
+    """
+    Forget the kept state of servers that are elsewhere by the configuration now.
+
+    HAProxy would bring back the address and the port that it kept. Such a server
+    is out of rotation until a release has tested it.
+
+    wanted
+        ``{backend: {server: "ADDRESS:PORT"}}``.
+
+    Returns the forgotten ``backend/server``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'balancer1' balancer.forget_moved '{"guestbook": {"web1": "::1:8000"}}'
+    """
+    with lock.held(f"{STATE_FILE}.lock"):
+        text = Path(STATE_FILE).read_text(encoding="utf-8")
+        kept, moved = haproxy.split_state(text, wanted)
+        if moved:
+            files.write_atomic(STATE_FILE, kept)
+    return moved
+
+
 def _move(backend, servers, state, arrived, timeout_s):
     _check_servers(backend, servers)
-    for server in servers:
-        answer = _ask(haproxy.set_state(backend, server, state)).strip()
-        if answer:
-            raise errors.HolodeckError(f"HAProxy: {backend}/{server}: {answer}")
-    files.write_atomic(STATE_FILE, _ask(haproxy.show_state()))
+    with lock.held(f"{STATE_FILE}.lock"):
+        for server in servers:
+            answer = _ask(haproxy.set_state(backend, server, state)).strip()
+            if answer:
+                raise errors.HolodeckError(f"HAProxy: {backend}/{server}: {answer}")
+        files.write_atomic(STATE_FILE, _ask(haproxy.show_state()))
     end = time.monotonic() + timeout_s
     while True:
         seen = status(backend)[backend]

@@ -12,6 +12,7 @@ import concurrent.futures
 from salt.exceptions import SaltInvocationError
 
 from holodeck import names
+from holodeck import spec as naming
 from holodeck_bundle import install as hands
 from holodeck_bundle import layers as building
 from holodeck_bundle import recipe, source
@@ -66,7 +67,7 @@ def history(repository, old, new):
     return source.history(_repository(repository), _commit(old), _commit(new))
 
 
-def build(name, commit, spec, stored=()):
+def build(name, commit, spec, stored=(), bases=()):
     """
     Build the bundle of one commit and push its packages to the master.
 
@@ -81,10 +82,13 @@ def build(name, commit, spec, stored=()):
         folders of the bundle), ``python``, ``packager``, ``kind``.
     stored
         SHA-256 of packages that the master has and need not be pushed.
+    bases
+        Layers that hosts have already: each new layer is also made as the
+        difference from its predecessor.
 
     Returns ``{name, commit, layers, provenance}``; each layer has its
-    ``package``, ``root``, ``filename``, ``sha256``, ``size`` in bytes and
-    ``tree``, the digest of the files.
+    ``package``, ``root``, ``filename``, ``sha256``, ``size`` in bytes,
+    ``tree``, the digest of the files, and ``deltas``.
 
     Raises ``SaltInvocationError`` for a bad commit and
     :class:`~holodeck_io.errors.HolodeckError` when a step fails.
@@ -97,12 +101,12 @@ def build(name, commit, spec, stored=()):
             spec='{"repository": "git://git.example.org/guestbook.git",
                    "lock": "requirements.txt", "project": true}'
     """
-    manifest = recipe.build(name, _commit(commit), spec, _packer(spec))
+    manifest = recipe.build(name, _commit(commit), spec, _packer(spec), bases)
     _push_new(manifest, stored)
     return manifest
 
 
-def build_all(commit, specs, stored=()):
+def build_all(commit, specs, stored=(), bases=None):
     """
     Build several bundles of one commit at the same time.
 
@@ -112,6 +116,8 @@ def build_all(commit, specs, stored=()):
         ``{bundle name: spec}`` as for :py:func:`build`.
     stored
         SHA-256 of packages that the master has and need not be pushed.
+    bases
+        ``{bundle name: layers that hosts have already}``.
 
     Returns ``{bundle name: manifest}``.
 
@@ -126,7 +132,14 @@ def build_all(commit, specs, stored=()):
     packers = {name: _packer(spec) for name, spec in specs.items()}
     with concurrent.futures.ThreadPoolExecutor() as pool:
         jobs = {
-            name: pool.submit(recipe.build, name, commit, spec, packers[name])
+            name: pool.submit(
+                recipe.build,
+                name,
+                commit,
+                spec,
+                packers[name],
+                (bases or {}).get(name, ()),
+            )
             for name, spec in specs.items()
         }
     manifests = {name: job.result() for name, job in jobs.items()}
@@ -160,13 +173,12 @@ def install(name, commit, layers):
 
         salt 'web1' bundle.install guestbook 4f2c1e9... layers='[…]'
     """
-    _commit(commit)
-    kind = _kind()
-    missing = hands.missing(layers, kind)
-    if missing:
-        fetched = [_fetch(layer) for layer in missing]
-        hands.unpack(kind, fetched)
-    digests = hands.proven(name, commit, layers, kind)
+    _check_layers(_name(name), _commit(commit), layers)
+    with hands.exclusive():
+        missing = hands.missing(layers)
+        for layer in missing:
+            hands.place(layer, _kind(), _fetch)
+        digests = hands.keep_receipt(name, commit, layers)
     return {
         "digest": digests,
         "changes": {
@@ -197,6 +209,25 @@ def stage(bundles):
     return digests
 
 
+def register():
+    """
+    Enter bundles that came as a difference into the package database.
+
+    ``dpkg -L``, ``-S``, ``-V`` and ``--purge`` know them from then on. A release
+    does this after the switch: nothing that serves waits for it.
+
+    Returns the packages that were entered.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' bundle.register
+    """
+    with hands.exclusive():
+        return hands.register(_kind())
+
+
 def verify(name, commit):
     """
     Recompute an installed bundle's digests and compare them with its receipt.
@@ -211,7 +242,7 @@ def verify(name, commit):
 
         salt 'web1' bundle.verify guestbook 4f2c1e9...
     """
-    differs = hands.differing(hands.receipt(name, _commit(commit))["layers"])
+    differs = hands.differing(hands.receipt(_name(name), _commit(commit))["layers"])
     return {"ok": not differs, "differs": differs}
 
 
@@ -241,7 +272,7 @@ def missing(layers):
 
         salt 'web1' bundle.missing '[…]'
     """
-    return [layer["package"] for layer in hands.missing(layers, _kind())]
+    return [layer["package"] for layer in hands.missing(layers)]
 
 
 def prune(name, keep):
@@ -263,13 +294,14 @@ def prune(name, keep):
 
         salt 'web1' bundle.prune guestbook keep='["4f2c1e9..."]'
     """
-    current = hands.current(name)
-    doomed = [
-        commit
-        for commit in hands.installed(name).get(name, [])
-        if commit not in keep and commit != current
-    ]
-    return hands.remove(name, doomed, _kind())
+    with hands.exclusive():
+        current = hands.current(_name(name))
+        doomed = [
+            commit
+            for commit in hands.installed(name).get(name, [])
+            if commit not in keep and commit != current
+        ]
+        return hands.remove(name, doomed, _kind())
 
 
 def _packer(spec):
@@ -279,32 +311,46 @@ def _packer(spec):
 
 
 def _push_new(manifest, stored):
-    for layer in manifest["layers"]:
-        if layer["sha256"] not in stored:
-            _push(layer)
+    for artefact in naming.artefacts(manifest):
+        if artefact["sha256"] not in stored:
+            _push(artefact)
 
 
-def _push(layer):
-    if not __salt__["cp.push"](
-        layer["file"], upload_path=f"/holodeck/{layer['sha256']}"
-    ):
+def _push(artefact):
+    path = f"/holodeck/{artefact['sha256']}"
+    if not __salt__["cp.push"](artefact["file"], upload_path=path):
         raise errors.HolodeckError(
-            f"Package {layer['filename']}: the master did not take it; set "
+            f"Package {artefact['filename']}: the master did not take it; set "
             "`file_recv: True` and a `file_recv_max_size` (MB) above "
-            f"{layer['size'] >> 20} in the master's configuration."
+            f"{artefact['size'] >> 20} in the master's configuration."
         )
 
 
-def _fetch(layer):
-    target = hands.download_path(layer)
+def _fetch(artefact):
+    target = hands.download_path(artefact)
     got = __salt__["cp.get_file"](
-        f"salt://bundles/{layer['sha256']}/{layer['filename']}", str(target)
+        f"salt://bundles/{artefact['sha256']}/{artefact['filename']}", str(target)
     )
-    return hands.checked_download(layer, target, bool(got))
+    return hands.checked_download(artefact, target, bool(got))
 
 
 def _kind():
     return "rpm" if __grains__["os_family"] in {"RedHat", "Suse"} else "deb"
+
+
+def _name(value):
+    if not names.is_bundle_name(value):
+        raise SaltInvocationError(f"name {value!r}: is no name of a service.")
+    return value
+
+
+def _check_layers(name, commit, layers):
+    for layer in layers:
+        if not names.is_layer(layer, name, commit):
+            raise SaltInvocationError(
+                f"layers: {layer.get('root')!r} of {layer.get('package')!r} is no "
+                f"place of {name} {names.short(commit)}."
+            )
 
 
 def _commit(value):

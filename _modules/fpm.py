@@ -55,6 +55,8 @@ def package(
     """
     _check("packager", packager, PACKAGERS)
     _check("kind", kind, ("deb", "rpm"))
+    if not Path(root).is_dir():
+        raise SaltInvocationError(f"root {root!r}: is no folder on this host.")
     wanted = packaging.Package(
         name=name,
         version=version,

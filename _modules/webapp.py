@@ -46,7 +46,7 @@ def configure(name, commit):
     return deployment.name
 
 
-def switch(name, commit, deployment=None, timeout_s=60):
+def switch(name, commit, deployment=None, timeout_s=60, order=0):
     """
     Run a commit in place of what runs now, and wait until it is healthy.
 
@@ -58,10 +58,13 @@ def switch(name, commit, deployment=None, timeout_s=60):
     commit
         The full commit id.
     deployment
-        A deployment to go back to exactly that, where this host has it; else
-        the commit with the configuration in pillar.
+        Exactly this deployment; by default the commit with the configuration
+        in pillar.
     timeout_s
         Seconds until the new processes must be healthy.
+    order
+        A number that grows from call to call of a release. One that is lower
+        than the last is refused: it is a job that was taken for lost.
 
     Returns ``{"deployment": name, "changes": {…}}``.
 
@@ -78,14 +81,16 @@ def switch(name, commit, deployment=None, timeout_s=60):
     known = deployment and has(name, deployment)
     wanted = deployment if known else configure(name, commit)
     summary = deployments.summary(name, wanted)
-    if summary["commit"] != commit:
-        raise SaltInvocationError(
-            f"deployment {wanted!r}: is commit {summary['commit']}, not {commit}."
+    if summary["commit"] != commit or wanted != (deployment or wanted):
+        raise errors.HolodeckError(
+            f"Deployment {deployment}: is not on this host, and pillar's configuration "
+            f"makes {wanted} of commit {names.short(commit)}."
         )
-    old = deployments.current(name)
-    if old == wanted and health.fault(summary) is None:
-        return {"deployment": wanted, "changes": {}}
-    deployments.activate(summary, wanted)
+    with deployments.turn(name, order):
+        old = deployments.current(name)
+        if old == wanted and health.fault(summary) is None:
+            return {"deployment": wanted, "changes": {}}
+        deployments.activate(summary, wanted)
     health.wait(summary, timeout_s)
     return {"deployment": wanted, "changes": {name: {"old": old, "new": wanted}}}
 
@@ -126,7 +131,7 @@ def current(name):
 
         salt 'web1' webapp.current guestbook
     """
-    deployment = deployments.current(name)
+    deployment = deployments.current(_name(name))
     return deployment and deployments.summary(name, deployment)
 
 
@@ -153,7 +158,7 @@ def has(name, deployment):
 
         salt 'web1' webapp.has guestbook 4f2c1e9d0a1b-9c3e1f00aa11
     """
-    return deployment in deployments.existing(name)
+    return deployment in deployments.existing(_name(name))
 
 
 def status():
@@ -187,7 +192,7 @@ def remove(name):
 
         salt 'web1' webapp.remove guestbook
     """
-    return deployments.remove(name)
+    return deployments.remove(_name(name))
 
 
 def prune(name, keep):
@@ -205,7 +210,13 @@ def prune(name, keep):
 
         salt 'web1' webapp.prune guestbook keep='["4f2c1e9d0a1b-9c3e1f00aa11"]'
     """
-    return deployments.prune(name, keep)
+    return deployments.prune(_name(name), keep)
+
+
+def _name(value):
+    if not names.is_name(value):
+        raise SaltInvocationError(f"name {value!r}: is no name of a service.")
+    return value
 
 
 def _deployment(name, commit):
@@ -213,7 +224,7 @@ def _deployment(name, commit):
         raise SaltInvocationError(
             f"commit {commit!r}: should be a full commit id, 40 hex digits."
         )
-    slice_ = _pillar().get("services", {}).get(name)
+    slice_ = _pillar().get("services", {}).get(_name(name))
     if slice_ is None:
         raise errors.HolodeckError(
             f"Service {name}: pillar does not place it on {__opts__['id']}; see "

@@ -5,6 +5,8 @@ Stands alone: Salt loads outputters without the pack's shared code.
 """
 
 _SHORT = 12
+# A reason and its indent fill a line of 80.
+_WHY = 76
 
 
 def output(data, **kwargs):
@@ -94,25 +96,29 @@ def _place(place):
 def _history(rows):
     if not rows:
         return "No release yet."
-    return _table(
-        ("release", "status", "commit", "started", "seconds", "why"),
+    table = _table(
+        ("release", "status", "commit", "started", "seconds"),
         [
             (
                 row["id"],
                 row["status"],
                 (row.get("commit") or "-")[:_SHORT],
-                row["started"],
+                row["started"].replace("T", " ")[:16],
                 str(row["seconds"]),
-                _why(row),
             )
             for row in rows
         ],
     )
+    head, *lines = table.splitlines()
+    said = [head]
+    for line, row in zip(lines, rows, strict=True):
+        said += [line, f"    {_why(row)}"] if _why(row) else [line]
+    return "\n".join(said)
 
 
 def _why(row):
-    words = row.get("reason") or row.get("message") or row.get("kind", "")
-    return words.splitlines()[0][:60] if words else ""
+    words = row.get("reason") or row.get("message") or ""
+    return " ".join(words.split())[:_WHY]
 
 
 def _show(record):

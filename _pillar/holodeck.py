@@ -12,13 +12,22 @@ The commit is that of the last good release, never of a bad one: highstate
 brings a host to it, and a new host starts with it.
 """
 
+import functools
+import logging
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import locks, records
 from holodeck_master import pillar as definitions
-from holodeck_master import records
+
+log = logging.getLogger(__name__)
 
 
 def ext_pillar(minion_id, pillar):
     """
     Return ``{"holodeck": slice}`` for a host of an environment, else ``{}``.
+
+    A faulty definition fails the pillar of this pack's hosts alone: other minions
+    of the master go on.
 
     CLI Example:
 
@@ -28,7 +37,14 @@ def ext_pillar(minion_id, pillar):
     """
     if minion_id == definitions.DEFINITION_ID:
         return {}
-    slice_ = definitions.slice_for(
-        minion_id, definitions.load(__opts__), records.Records(__opts__)
-    )
+    memory = records.Records(__opts__)
+    is_busy = functools.partial(locks.is_held, __opts__)
+    try:
+        definition = definitions.load(__opts__)
+        slice_ = definitions.slice_for(minion_id, definition, memory, is_busy)
+    except (HolodeckError, LookupError) as error:
+        if memory.knows(minion_id):
+            raise
+        log.error("Pillar of %s: without holodeck: %s", minion_id, error)  # noqa: TRY400
+        return {}
     return {"holodeck": slice_} if slice_ else {}

@@ -7,6 +7,7 @@ Release services onto environments, and see where they stand.
 """
 
 import getpass
+import logging
 from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
@@ -14,11 +15,12 @@ from holodeck_master import environments, views
 from holodeck_master import release as engine
 from holodeck_master.world import World
 
+log = logging.getLogger(__name__)
 _PACK = Path(__file__).resolve().parent.parent
 _FAILED = 1
 
 
-def release(service, commit="", env="", message=""):
+def release(service="", commit="", env="", message="", **options):
     """
     Bring one commit of a service onto an environment.
 
@@ -46,16 +48,16 @@ def release(service, commit="", env="", message=""):
 
         salt-run holodeck.release guestbook commit=4f2c1e9 env=staging
     """
-    return _answer(
-        "release",
-        lambda world: engine.release(
-            world, service, _needed("env", env), _text(commit), _order(message)
-        ),
-        good=lambda record: record["status"] == "good",
-    )
+
+    def work(world):
+        order = _order(message)
+        place = _place(service, env)
+        return engine.release(world, *place, _text(commit), order)
+
+    return _answer("release", options, work, good=_is_good)
 
 
-def rollback(service, env="", to="", message=""):
+def rollback(service="", env="", to="", message="", **options):
     """
     Bring a service back to an earlier good release.
 
@@ -80,16 +82,14 @@ def rollback(service, env="", to="", message=""):
 
         salt-run holodeck.rollback guestbook env=staging
     """
-    return _answer(
-        "release",
-        lambda world: engine.rollback(
-            world, service, _needed("env", env), to, _order(message)
-        ),
-        good=lambda record: record["status"] == "good",
-    )
+
+    def work(world):
+        return engine.rollback(world, *_place(service, env), to, _order(message))
+
+    return _answer("release", options, work, good=_is_good)
 
 
-def status(service=None, env=None):
+def status(service=None, env=None, **options):
     """
     Show what runs where, and whether it is what was released.
 
@@ -107,14 +107,19 @@ def status(service=None, env=None):
 
         salt-run holodeck.status env=staging
     """
+
+    def work(world):
+        return views.status(world, service, env)
+
     return _answer(
         "status",
-        lambda world: views.status(world, service, env),
+        options,
+        work,
         good=lambda places: all(p["agree"] or not p["release"] for p in places),
     )
 
 
-def plan(service, commit="", env=""):
+def plan(service="", commit="", env="", **options):
     """
     Show what a release would do; change nothing.
 
@@ -131,13 +136,14 @@ def plan(service, commit="", env=""):
 
         salt-run holodeck.plan guestbook commit=main env=staging
     """
-    return _answer(
-        "plan",
-        lambda world: views.preview(world, service, _needed("env", env), _text(commit)),
-    )
+
+    def work(world):
+        return views.preview(world, *_place(service, env), _text(commit))
+
+    return _answer("plan", options, work)
 
 
-def history(service, env="", limit=20):
+def history(service="", env="", limit=20, **options):
     """
     List the releases of a service in an environment, newest first.
 
@@ -154,13 +160,14 @@ def history(service, env="", limit=20):
 
         salt-run holodeck.history guestbook env=staging
     """
-    return _answer(
-        "history",
-        lambda world: views.history(world, service, _needed("env", env), limit),
-    )
+
+    def work(world):
+        return views.history(world, *_place(service, env), limit)
+
+    return _answer("history", options, work)
 
 
-def show(release_id):
+def show(release_id="", **options):
     """
     Show one release: phases, digests, and the reason of a failure.
 
@@ -171,12 +178,16 @@ def show(release_id):
 
     .. code-block:: bash
 
-        salt-run holodeck.show guestbook-staging-17
+        salt-run holodeck.show guestbook.staging.17
     """
-    return _answer("show", lambda world: views.show(world, release_id))
+
+    def work(world):
+        return views.show(world, _needed("release_id", release_id))
+
+    return _answer("show", options, work)
 
 
-def test(service, env=""):
+def test(service="", env="", **options):
     """
     Run a service's HTTP suite against every host and through the balancer.
 
@@ -193,12 +204,14 @@ def test(service, env=""):
 
         salt-run holodeck.test guestbook env=staging
     """
-    return _answer(
-        "test", lambda world: views.test(world, service, _needed("env", env))
-    )
+
+    def work(world):
+        return views.test(world, *_place(service, env))
+
+    return _answer("test", options, work)
 
 
-def create(env):
+def create(env="", **options):
     """
     Create the hosts of an environment that are missing; release nothing.
 
@@ -211,13 +224,14 @@ def create(env):
 
         salt-run holodeck.create staging
     """
-    return _answer(
-        "create",
-        lambda world: sorted(environments.ensure(world, _environment(world, env))),
-    )
+
+    def work(world):
+        return sorted(environments.ensure(world, _environment(world, env)))
+
+    return _answer("create", options, work)
 
 
-def destroy(env):
+def destroy(env="", **options):
     """
     Destroy the hosts of an environment that a cloud profile made.
 
@@ -232,24 +246,32 @@ def destroy(env):
 
         salt-run holodeck.destroy staging
     """
-    return _answer(
-        "destroy",
-        lambda world: environments.destroy(world, _environment(world, env)),
-    )
+
+    def work(world):
+        return environments.destroy(world, _environment(world, env))
+
+    return _answer("destroy", options, work)
 
 
-def _answer(kind, work, good=lambda _: True):
+def _answer(kind, options, work, good=lambda _: True):
     """
     Do the work and return what Salt needs to print it and to exit rightly.
 
     Salt takes the exit code from ``retcode`` inside ``data``, and only when it
-    is there; a raise would print a traceback.
+    is there; a raise would print a traceback. An option that no function takes
+    would end in Salt's help and an exit code of 0: hence ``options``, refused here.
     """
     try:
+        _refuse(kind, options)
         result = work(World.open(__opts__, _say, _PACK))
     except HolodeckError as error:
         data = {"kind": "error", "error": str(error), "retcode": _FAILED}
         return {"outputter": "holodeck", "data": data}
+    except Exception as error:
+        # Salt would take a TypeError of ours for wrong arguments, and exit with 0.
+        log.exception("holodeck.%s", kind)
+        data = {"kind": "error", "error": f"{type(error).__name__}: {error}"}
+        return {"outputter": "holodeck", "data": {**data, "retcode": _FAILED}}
     data = {"kind": kind, kind: result}
     if not good(result):
         data["retcode"] = _FAILED
@@ -274,7 +296,23 @@ def _order(message):
     return {**order, "message": message} if message else order
 
 
+def _is_good(record):
+    return record["status"] == "good"
+
+
+def _place(service, env):
+    return _needed("service", service), _needed("env", env)
+
+
+def _refuse(kind, options):
+    """Refuse what no function takes: Salt's own answer would be an exit code of 0."""
+    unknown = [name for name in options if not name.startswith("__")]
+    if unknown:
+        raise HolodeckError(f"{unknown[0]}: is no option of holodeck.{kind}.")
+
+
 def _environment(world, name):
+    _needed("env", name)
     if name not in world.definition.environments:
         known = ", ".join(sorted(world.definition.environments)) or "none"
         raise HolodeckError(f"Environment {name}: is not defined; there are {known}.")

@@ -5,7 +5,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 from holodeck import names, outcome
 
 
-def deployed(name, commit, deployment=None, timeout_s=60):
+def deployed(name, commit, deployment=None, timeout_s=60, busy=False):
     """
     Ensure that service X runs at commit Y.
 
@@ -23,6 +23,9 @@ def deployed(name, commit, deployment=None, timeout_s=60):
         runs; a new host gets the configuration that pillar has now.
     timeout_s
         Seconds until the new processes must be healthy.
+    busy
+        A release of the service runs: its hosts are the release's, and are left
+        alone.
 
     .. code-block:: yaml
 
@@ -35,6 +38,8 @@ def deployed(name, commit, deployment=None, timeout_s=60):
     In test mode it reports the deployment that would be switched to.
     """
     short = names.short(str(commit))
+    if busy:
+        return outcome.unchanged(name, f"{name} is being released; left alone.")
     try:
         target = _target(name, commit, deployment)
         old = __salt__["webapp.current"](name)

@@ -21,10 +21,20 @@ from holodeck.model import (
 
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_PATH = re.compile(r"/[!-~]*")
+# Without the sign that begins a comment in HAProxy's configuration.
+_PATH = re.compile(r"/[!\"$-~]*")
+# No password in it: commands, errors and records show it.
+_REPOSITORY = re.compile(r"(?!-)(?![a-z+]+://[^/@]*:[^/@]*@)\S+")
+_PORT_MAX = 65535
 _RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[!-~]+")
 _RESERVED_SETTINGS = frozenset(
-    {"PORT", "HOLODECK_SERVICE", "HOLODECK_COMMIT", "HOLODECK_ENVIRONMENT"}
+    {
+        "PORT",
+        "HOLODECK_SERVICE",
+        "HOLODECK_COMMIT",
+        "HOLODECK_ENVIRONMENT",
+        "HOLODECK_DEPLOYMENT",
+    }
 )
 _HOSTS_MAX = 500
 
@@ -67,6 +77,9 @@ def _service(name, data, faults):
         faults.add(path, "needs a repository (git), or requirements (a hashed lock)")
     if values.get("requirements") and "--hash=" not in values["requirements"]:
         faults.add(f"{path}/requirements", "has no hashes; lock with --generate-hashes")
+    for key in ("suite", "suite_lock"):
+        if values.get(key) and not values.get("repository"):
+            faults.add(f"{path}/{key}", "is a path in a repository, and there is none")
     if not (values.get("suite") or values.get("checks")):
         faults.add(path, "needs a suite (a folder of tests), or checks")
     for process, line in values.get("processes", {}).items():
@@ -169,6 +182,27 @@ def _cross_check(services, environments, faults):
                     f"{minion} is already a host of {owners[minion]}",
                 )
             owners[minion] = path
+        _check_ports(environment, services, path, faults)
+
+
+def _is_bind(value):
+    """Tell whether HAProxy can listen on it: an address, a colon and a port."""
+    words = value.split() if isinstance(value, str) and "\n" not in value else [""]
+    port = words[0].rpartition(":")[2]
+    return ":" in words[0] and port.isdecimal() and 0 < int(port) <= _PORT_MAX
+
+
+def _check_ports(environment, services, path, faults):
+    """Two services of one environment share hosts, and a port has one owner."""
+    owners = {}
+    for name in environment.services:
+        port = services[name].port if name in services else None
+        if port in owners:
+            faults.add(
+                f"{path}/services/{name}",
+                f"listens on port {port} of the same hosts as {owners[port]}",
+            )
+        owners.setdefault(port, name)
 
 
 def _listing(values):
@@ -181,7 +215,13 @@ _ROOT = {
     "environments": schema.Key(schema.table(), required=True),
 }
 _SERVICE = {
-    "repository": schema.Key(_text),
+    "repository": schema.Key(
+        schema.check(
+            lambda value: isinstance(value, str) and _REPOSITORY.fullmatch(value),
+            "is no URL without a password; let the builder's git have credentials",
+            secret=True,
+        )
+    ),
     "branch": schema.Key(schema.check(names.is_ref, "is not a branch name")),
     "lock": schema.Key(schema.text(_RELATIVE)),
     "requirements": schema.Key(_text),
@@ -207,7 +247,9 @@ _HOSTS = {
     "ids": schema.Key(schema.sequence(str)),
 }
 _PLACEMENT = {
-    "listen": schema.Key(schema.text(re.compile(r"\S*:\d{1,5}( .*)?")), required=True),
+    "listen": schema.Key(
+        schema.check(_is_bind, "is no HAProxy bind such as '*:80'"), required=True
+    ),
     "url": schema.Key(schema.text(re.compile(r"https?://\S+"))),
     "settings": schema.Key(schema.table()),
     "files": schema.Key(schema.table()),

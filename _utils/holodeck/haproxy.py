@@ -35,6 +35,34 @@ def parse_stat(text):
     return found
 
 
+def split_state(text, wanted):
+    """
+    Return ``(text without the servers that moved, their names)``.
+
+    text
+        The answer to :func:`show_state`. Its second line names the columns.
+    wanted
+        ``{backend: {server: "ADDRESS:PORT"}}`` as configured.
+    """
+    lines = text.splitlines(keepends=True)
+    head = next((line for line in lines if line.startswith("#")), "").lstrip("# ")
+    columns = head.split()
+    kept, moved = [], []
+    for line in lines:
+        row = dict(zip(columns, line.split(), strict=False))
+        backend, server = row.get("be_name"), row.get("srv_name")
+        place = f"{row.get('srv_addr')}:{row.get('srv_port')}"
+        if (
+            line.startswith("#")
+            or server is None
+            or wanted.get(backend, {}).get(server) == place
+        ):
+            kept.append(line)
+        else:
+            moved.append(f"{backend}/{server}")
+    return "".join(kept), moved
+
+
 def is_drained(server):
     """Tell whether a server takes no new requests and has none left."""
     leaving = server["status"].startswith(("DRAIN", "DOWN", "MAINT", "NOLB"))

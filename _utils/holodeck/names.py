@@ -19,6 +19,8 @@ STATE = "/var/lib/holodeck"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_KEY = re.compile(r"[0-9a-f]{16}")
+_BASE = re.compile(r"(deps/[0-9a-f]{16}|[a-z0-9-]+/[0-9a-f]{40})")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 # "holodeck-" and the name make the Unix user, which systemd limits to 31.
 NAME_MAX = 22
@@ -56,6 +58,34 @@ def is_name(value):
         and bool(_NAME.fullmatch(value))
         and value not in RESERVED
         and not value.endswith(SUITE_SUFFIX)
+    )
+
+
+def is_bundle_name(value):
+    """Tell whether ``value`` can name a bundle: a service, or one's suite."""
+    return is_name(value) or (
+        isinstance(value, str)
+        and value.endswith(SUITE_SUFFIX)
+        and is_name(value.removesuffix(SUITE_SUFFIX))
+    )
+
+
+def is_layer(layer, name, commit):
+    """
+    Tell whether a layer stays in its place: its words come from a builder.
+
+    They decide what is put into place and what is removed.
+    """
+    root, package = str(layer.get("root")), str(layer.get("package"))
+    key = root.removeprefix(f"{PREFIX}/deps/")
+    if _KEY.fullmatch(key):
+        home, own = deps_root(key), deps_package(key)
+    else:
+        home, own = bundle_root(name, commit), app_package(name, commit)
+    deltas = layer.get("deltas", ())
+    return (root, package) == (home, own) and all(
+        _BASE.fullmatch(str(delta.get("base_root")).removeprefix(f"{PREFIX}/"))
+        for delta in deltas
     )
 
 
@@ -100,8 +130,12 @@ def deployment(commit, config_digest):
 
 
 def unit(service, process):
-    """Return the systemd unit of a service's process."""
-    return f"holodeck-{service}-{process}.service"
+    """
+    Return the systemd unit of a service's process.
+
+    The dot, which no name has, tells ``a-b`` with ``c`` from ``a`` with ``b-c``.
+    """
+    return f"holodeck-{service}.{process}.service"
 
 
 def user(service):

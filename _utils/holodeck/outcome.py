@@ -28,7 +28,11 @@ def _outcome(name, result, changes, comment):
 def failures(states):
     """Return one line for each state of a run that failed, in their order."""
     if not isinstance(states, dict):
-        return [str(line) for line in states or ["no states ran"]]
-    failed = [s for s in states.values() if s.get("result") is False]
+        lines = states if isinstance(states, list) else [states or ""]
+        return [str(line) for line in lines if line] or ["no states ran"]
+    found = [state for state in states.values() if isinstance(state, dict)]
+    failed = [state for state in found if state.get("result") is False]
+    if not failed:
+        return [str(states)]
     ordered = sorted(failed, key=lambda state: state.get("__run_num__", 0))
     return [f"{s.get('__id__', s.get('name'))}: {s['comment']}" for s in ordered]

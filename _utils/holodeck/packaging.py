@@ -115,6 +115,27 @@ def install_argv(kind, files):
     return ["rpm", "--install", "--replacepkgs", "--oldpackage", *files]
 
 
+def extract_argv(package, folder):
+    """Return the command that unpacks a deb's files below ``folder``."""
+    return ["dpkg-deb", "--extract", package, folder]
+
+
+def register_argv(kind, package, root):
+    """
+    Return the command that enters a package with files below ``root``, no more.
+
+    dpkg still lists what it excludes, which is why `dpkg -L` knows the files of
+    minimal images' documentation. A layer's own dependencies may be entered later
+    than the layer, and the release has proven their files.
+    """
+    if kind == "deb":
+        return [
+            "dpkg", "--force-unsafe-io", "--force-depends", f"--path-exclude={root}",
+            f"--path-exclude={root}/*", "--install", package,
+        ]  # fmt: skip
+    return ["rpm", "--install", "--justdb", "--replacepkgs", "--oldpackage", package]
+
+
 def remove_argv(kind, packages):
     """Return the command that removes installed packages."""
     if kind == "deb":
@@ -122,18 +143,24 @@ def remove_argv(kind, packages):
     return ["rpm", "--erase", *packages]
 
 
+def layer_version(tree):
+    """Return the version of a layer's package: its content, by the tree's digest."""
+    return f"1.{tree[:12]}"
+
+
 def installed_argv(kind):
-    """Return the command that lists this pack's packages, one name a line."""
+    """Return the command that lists this pack's packages, one a line."""
     if kind == "deb":
-        return ["dpkg-query", "--show", "--showformat",
-                "${db:Status-Abbrev} ${Package}\\n", "holodeck-*"]  # fmt: skip
-    return ["rpm", "--query", "--all", "--queryformat", "ii %{NAME}\\n", "holodeck-*"]
+        line = "${db:Status-Abbrev} ${Package} ${Version}\\n"
+        return ["dpkg-query", "--show", "--showformat", line, "holodeck-*"]
+    line = "ii %{NAME} %{VERSION}\\n"
+    return ["rpm", "--query", "--all", "--queryformat", line, "holodeck-*"]
 
 
 def parse_installed(text):
-    """Return the names of packages that are whole, from the listing's output."""
-    rows = (line.partition(" ") for line in text.splitlines())
-    return {name.strip() for state, _, name in rows if state == "ii"}
+    """Return ``{name: version}`` of packages that are whole, from the listing."""
+    rows = (line.split() for line in text.splitlines())
+    return {row[1]: row[2] for row in rows if row[:1] == ["ii"] and row[2:]}
 
 
 def _timestamp(epoch):

@@ -64,7 +64,7 @@ def suite_reasons(result):
     """Return the first reasons of a tester's result, one line a target."""
     targets = result.get("targets") if isinstance(result, dict) else None
     return [
-        f"{name}: {_shown(entry['failures'])}"
+        f"{name}:{_shown(entry['failures'])}"
         for name, entry in (targets or {}).items()
         if isinstance(entry, dict) and entry.get("failures")
     ]
@@ -74,7 +74,7 @@ def _shown(failures):
     shown = [f"{failure['id']}: {_first_words(failure)}" for failure in failures[:3]]
     if len(failures) > len(shown):
         shown.append(f"and {len(failures) - len(shown)} more")
-    return "\n  ".join(["", *shown]).strip("\n")
+    return "".join(f"\n  {line}" for line in shown)
 
 
 def _first_words(failure):

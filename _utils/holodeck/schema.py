@@ -99,23 +99,27 @@ def one_of(*legal):
     return checked
 
 
-def check(rule, message):
-    """Return a check by a predicate."""
+def check(rule, message, *, secret=False):
+    """Return a check by a predicate; ``secret`` keeps the value out of the fault."""
 
     def checked(value, path, faults):
         if not rule(value):
-            faults.add(path, f"{_shown(value)} {message}")
+            faults.add(path, message if secret else f"{_shown(value)} {message}")
         return value
 
     return checked
 
 
 def table():
-    """Return a check for a mapping whose keys are checked elsewhere."""
+    """
+    Return a check for a mapping whose keys are checked elsewhere.
+
+    It never shows what it found instead, which may be a secret.
+    """
 
     def checked(value, path, faults):
         if not isinstance(value, dict):
-            faults.add(path, f"should be a mapping, not {_shown(value)}")
+            faults.add(path, f"should be a mapping, not {type(value).__name__}")
             return {}
         return value
 

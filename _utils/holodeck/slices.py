@@ -16,12 +16,18 @@ def configuration(service, placement):
         "processes": service.processes,
         "port": service.port,
         "health": service.health,
+        "recipe": [
+            service.python,
+            service.packager,
+            service.lock,
+            service.requirements,
+        ],
         "settings": {**service.settings, **placement.settings},
         "files": {**service.files, **placement.files},
     }
 
 
-def web(definition, environment, digests, releases):
+def web(definition, environment, digests, releases, busy):
     """
     Return the slice of a host that runs services.
 
@@ -29,6 +35,8 @@ def web(definition, environment, digests, releases):
         ``{service: digest of its configuration}``.
     releases
         ``{service: last good record or None}``.
+    busy
+        The services that are being released now.
     """
     services = {}
     for name, placement in environment.services.items():
@@ -38,6 +46,7 @@ def web(definition, environment, digests, releases):
             "environment": environment.name,
             "config": digests[name],
             "release": _release(releases.get(name)),
+            "busy": name in busy,
         }
     return {"environment": environment.name, "role": "web", "services": services}
 
@@ -46,8 +55,15 @@ def balancer(definition, environment, addresses):
     """
     Return the slice of a balancer: per service its servers, by the definition.
 
-    A server without a known address has never been made, and is left out.
+    Raises ``LookupError`` when a server's address is not known: a balancer that
+    lost a server by a loss of records would be worse than one left alone.
     """
+    unknown = [m for m in environment.members("web") if m not in addresses]
+    if unknown:
+        raise LookupError(
+            f"Addresses of {', '.join(unknown)}: are not in the records; release, "
+            "which asks the hosts."
+        )
     services = {
         name: {
             "listen": placement.listen,
@@ -56,7 +72,6 @@ def balancer(definition, environment, addresses):
             "servers": [
                 {"id": minion, "address": addresses[minion]}
                 for minion in environment.members("web")
-                if minion in addresses
             ],
         }
         for name, placement in environment.services.items()

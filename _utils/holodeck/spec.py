@@ -6,7 +6,7 @@ import json
 from holodeck import names
 
 # Part of every key: raise it when the same input would make other bytes.
-FORMAT = 1
+FORMAT = 2
 
 
 def service_spec(service, kind):
@@ -44,6 +44,15 @@ def key(name, commit, recipe, platform):
     """Return the key under which a built bundle is found again."""
     parts = json.dumps([FORMAT, name, commit, recipe, platform], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def artefacts(manifest):
+    """Return every file of a bundle: the layers' packages and their differences."""
+    return [
+        artefact
+        for layer in manifest["layers"]
+        for artefact in (layer, *layer.get("deltas", ()))
+    ]
 
 
 def _source(service, kind):

@@ -6,6 +6,7 @@ imports a module late must find its own version.
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from holodeck import definition, names
@@ -100,8 +101,17 @@ def environment(deployment):
         "HOLODECK_SERVICE": deployment.service,
         "HOLODECK_ENVIRONMENT": deployment.environment,
         "HOLODECK_COMMIT": deployment.commit,
+        "HOLODECK_DEPLOYMENT": deployment.name,
     }
-    return "".join(f"{name}={_quoted(_text(v))}\n" for name, v in values.items())
+    return "".join(f"{name}={_in_file(_text(v))}\n" for name, v in values.items())
+
+
+def values(text):
+    """Return the settings' values in an ``EnvironmentFile`` that this made."""
+    found = re.findall(
+        r'^(?!HOLODECK_|PORT=)\w+="((?:[^"\\]|\\.)*)"$', text, re.MULTILINE | re.DOTALL
+    )
+    return [re.sub(r"\\(.)", r"\1", value) for value in found]
 
 
 def unit(deployment, process):
@@ -122,7 +132,7 @@ def unit(deployment, process):
         "DynamicUser=yes\n"
         f"User={names.user(service)}\n"
         f"StateDirectory=holodeck-{service}\n"
-        f"RuntimeDirectory=holodeck-{service}-{process}\n"
+        f"RuntimeDirectory=holodeck-{service}.{process}\n"
         f"WorkingDirectory={root}\n"
         f"Environment=PATH={root}/bin:/usr/bin:/bin PYTHONUNBUFFERED=1"
         " PYTHONDONTWRITEBYTECODE=1\n"
@@ -159,8 +169,15 @@ def _word(word):
     return escaped if plain and escaped else _quoted(escaped)
 
 
+def _in_file(text):
+    """Quote for an ``EnvironmentFile``, which keeps lines and knows four escapes."""
+    for special in '\\"`$':
+        text = text.replace(special, f"\\{special}")
+    return f'"{text}"'
+
+
 def _quoted(text):
-    """Quote for units and environment files: both read C's escapes."""
+    """Quote for a unit, which reads C's escapes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 

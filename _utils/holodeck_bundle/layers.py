@@ -12,11 +12,11 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from holodeck import names, spec
-from holodeck_bundle import source, tree
+from holodeck import names, packaging, spec
+from holodeck_bundle import database, delta, source, tree
 from holodeck_io import errors, files, process
 
 
@@ -32,6 +32,8 @@ class Layer:
     sha256: str
     size: int
     tree: str
+    control: str = ""
+    deltas: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -144,10 +146,43 @@ def application(name, commit, key, interpreter, recipe, pack):
             shutil.copy(script, prefix / "bin" / script.name)
         epoch = recipe(prefix, interpreter)
         _finish(prefix, interpreter, epoch)
+        tree.normalise_parents(prefix, Path(work, "root"), epoch)
         return _wrap(
             "app", names.app_package(name, commit), root, Path(work, "root"), home,
             pack.bound(depends=(names.deps_package(key),), epoch=epoch),
         )  # fmt: skip
+
+
+def with_delta(layer, bases):
+    """
+    Return the layer with its difference from the one of ``bases`` that it follows.
+
+    Both trees are unpacked from their packages in this builder's cache. Where the
+    base's is not there any more, hosts get the whole layer.
+    """
+    base = next((b for b in bases if b["role"] == layer.role), None)
+    if base is None or base["tree"] == layer.tree or not layer.file.endswith(".deb"):
+        return layer
+    if not Path(base["file"]).is_file():
+        return layer
+    target = Path(layer.file).with_suffix(f".from-{base['tree'][:12]}.delta")
+    with tempfile.TemporaryDirectory(prefix="holodeck-delta-") as work:
+        trees = [_unpacked(facts, Path(work, side)) for side, facts in (
+            ("base", base), ("new", asdict(layer)))]  # fmt: skip
+        delta.create(*trees, target)
+    candidate = {
+        "base_root": base["root"],
+        "file": str(target),
+        "filename": target.name,
+        "sha256": files.sha256_file(target),
+        "size": target.stat().st_size,
+    }
+    return replace(layer, deltas=(candidate,))
+
+
+def _unpacked(layer, folder):
+    process.run(packaging.extract_argv(layer["file"], str(folder)))
+    return folder / layer["root"].lstrip("/")
 
 
 def uv(*words, cwd=None):
@@ -181,6 +216,7 @@ def _build_dependencies(lock, interpreter, key, home, pack):
             str(prefix / "bin" / "python"), str(requirements),
         )  # fmt: skip
         _finish(prefix, interpreter, tree.EPOCH)
+        tree.normalise_parents(prefix, Path(work, "root"), tree.EPOCH)
         layer = _wrap(
             "deps", names.deps_package(key), root, Path(work, "root"), home,
             pack.bound(
@@ -219,7 +255,7 @@ def _finish(prefix, interpreter, epoch):
 
 def _wrap(role, package, root, staging, home, pack):
     digest = files.tree_digest(staging / root.lstrip("/"))
-    built = Path(pack(package, f"1.{digest[:12]}", staging, home))
+    built = Path(pack(package, packaging.layer_version(digest), staging, home))
     if not built.is_file():
         raise errors.HolodeckError(f"Package {built}: the packager left no file.")
     return Layer(
@@ -231,4 +267,5 @@ def _wrap(role, package, root, staging, home, pack):
         sha256=files.sha256_file(built),
         size=built.stat().st_size,
         tree=digest,
+        control=database.control_of(built),
     )

@@ -12,8 +12,12 @@ from holodeck_bundle import layers, source, tree
 from holodeck_io import errors, process
 
 
-def build(name, commit, spec, pack):
-    """Build both layers of ``commit`` and return the bundle's manifest."""
+def build(name, commit, spec, pack, bases=()):
+    """
+    Build both layers of ``commit`` and return the bundle's manifest.
+
+    ``bases`` are the layers that hosts have already, for differences.
+    """
     interpreter = layers.Interpreter.find(spec.get("python", ""))
     with tempfile.TemporaryDirectory(prefix="holodeck-source-") as folder:
         checkout = Path(folder)
@@ -31,7 +35,10 @@ def build(name, commit, spec, pack):
     return {
         "name": name,
         "commit": commit,
-        "layers": [asdict(dependencies), asdict(application)],
+        "layers": [
+            asdict(layers.with_delta(layer, bases))
+            for layer in (dependencies, application)
+        ],
         "provenance": provenance,
     }
 
@@ -78,7 +85,7 @@ def _provenance(name, commit, lock, interpreter, pack):
 def _fill(prefix, interpreter, checkout, spec, epoch, provenance):
     """Put the application into its virtualenv; return the files' time."""
     if spec.get("project"):
-        _install_project(prefix, checkout, interpreter)
+        _install_project(prefix, checkout, interpreter, _lock(spec, checkout))
     for origin, target in spec.get("copy", {}).items():
         _copy(checkout / origin, prefix / target, origin)
     note = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
@@ -86,17 +93,23 @@ def _fill(prefix, interpreter, checkout, spec, epoch, provenance):
     return epoch
 
 
-def _install_project(prefix, checkout, interpreter):
+def _install_project(prefix, checkout, interpreter, lock):
     """
     Install the repository's own package, or put its files on the path.
 
-    A repository without packaging is legal: a plain folder of modules.
+    A repository without packaging is legal: a plain folder of modules. What
+    builds the package (setuptools, hatchling) is of the lock's version where the
+    lock has it.
     """
     if any((checkout / name).exists() for name in ("pyproject.toml", "setup.py")):
-        layers.uv(
-            "pip", "install", "--quiet", "--no-deps", "--python",
-            str(prefix / "bin" / "python"), str(checkout),
-        )  # fmt: skip
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+            constraints.write(lock)
+            constraints.flush()
+            layers.uv(
+                "pip", "install", "--quiet", "--no-deps", "--python",
+                str(prefix / "bin" / "python"),
+                "--build-constraints", constraints.name, str(checkout),
+            )  # fmt: skip
         return
     shutil.copytree(checkout, prefix / "app", symlinks=True)
     pth = interpreter.site(prefix) / "_holodeck_app.pth"

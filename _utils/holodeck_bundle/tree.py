@@ -6,7 +6,9 @@ times, modes, compiled files' source times, and the notes that uv leaves about
 where a package came from.
 """
 
+import base64
 import csv
+import hashlib
 import io
 import os
 import shutil
@@ -35,10 +37,19 @@ def normalise(prefix, python, epoch):
     prefix = Path(prefix)
     _remove_leftovers(prefix)
     for record in prefix.rglob("*.dist-info/RECORD"):
+        _forget_generator(record.with_name("WHEEL"))
         _rewrite_record(record)
     _compile(prefix, python)
     for path in [prefix, *prefix.rglob("*")]:
         _normalise_inode(path, epoch)
+
+
+def normalise_parents(prefix, top, epoch):
+    """Do the same to the folders from ``prefix`` up to ``top``: they are packed too."""
+    for path in Path(prefix).parents:
+        _normalise_inode(path, epoch)
+        if path == Path(top):
+            return
 
 
 def scripts(prefix):
@@ -71,15 +82,39 @@ def _remove_leftovers(prefix):
             )
 
 
+def _forget_generator(wheel):
+    """
+    Leave out which version of a build backend made a wheel.
+
+    It is the backend that PyPI had on the day of the build.
+    """
+    if not wheel.is_file():
+        return
+    lines = wheel.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("Generator:")]
+    # Written anew, not in place: uv may hard-link files into its cache.
+    wheel.unlink()
+    wheel.write_text("".join(kept), encoding="utf-8")
+
+
 def _rewrite_record(record):
     site = record.parent.parent
     rows = csv.reader(io.StringIO(record.read_text(encoding="utf-8")))
     kept = [row for row in rows if row and (site / row[0]).exists()]
+    for row in kept:
+        if row[0].endswith(".dist-info/WHEEL"):
+            row[1:] = _recorded(site / row[0])
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(sorted(kept))
-    # Written anew, not in place: uv hard-links files into its cache.
     record.unlink()
     record.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _recorded(path):
+    """Return the hash and the size of a file as RECORD has them (PEP 376)."""
+    content = path.read_bytes()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+    return [f"sha256={digest.decode().rstrip('=')}", str(len(content))]
 
 
 def _compile(prefix, python):
@@ -91,11 +126,12 @@ def _compile(prefix, python):
     Some packages ship files that are no Python of this version (templates,
     tests), so compileall's status says nothing.
     """
+    places = [str(prefix / name) for name in ("lib", "app") if (prefix / name).is_dir()]
     process.run(
         [
             python, "-m", "compileall", "-q", "-j", "0",
             "--invalidation-mode", "unchecked-hash",
-            "-s", str(prefix), "-p", "", str(prefix / "lib"),
+            "-s", str(prefix), "-p", "", *places,
         ],
         check=False,
         env={"PYTHONHASHSEED": "0"},

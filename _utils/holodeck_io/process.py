@@ -2,11 +2,13 @@
 
 import os
 import shlex
+import signal
 import subprocess
 
 from holodeck_io.errors import CommandError
 
-_TAIL_LINES = 20
+_HEAD_LINES = 5
+_TAIL_LINES = 15
 
 
 def run(argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None):
@@ -34,17 +36,7 @@ def run(argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None):
     lines of stderr.
     """
     try:
-        done = subprocess.run(
-            argv,
-            cwd=cwd,
-            env=_environment(env),
-            timeout=timeout_s,
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        done = _run(argv, cwd, _environment(env), timeout_s, stdin or "")
     except subprocess.TimeoutExpired as error:
         raise CommandError(
             f"{shlex.join(argv)}: still running after {timeout_s} s and was killed."
@@ -59,6 +51,20 @@ def run(argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None):
     return done
 
 
+def _run(argv, cwd, env, timeout_s, stdin):
+    """Run in a session of its own, so that a timeout ends the children too."""
+    with subprocess.Popen(
+        argv, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate(stdin, timeout=timeout_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(argv, process.returncode, out, err)
+
+
 def _environment(overlay):
     if overlay is None:
         return None
@@ -67,5 +73,8 @@ def _environment(overlay):
 
 
 def _tail(text):
-    lines = text.strip().splitlines()[-_TAIL_LINES:]
+    lines = text.strip().splitlines()
+    if len(lines) > _HEAD_LINES + _TAIL_LINES:
+        # What went wrong often stands first, what it led to last.
+        lines[_HEAD_LINES:-_TAIL_LINES] = ["…"]
     return "\n".join(lines) or "no output"

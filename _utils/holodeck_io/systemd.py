@@ -37,13 +37,20 @@ def reload():
 
 
 def restart(units):
-    """Stop and start units; a start that fails is seen by :func:`show` later."""
-    process.run(["systemctl", "restart", *units], check=False, timeout_s=120)
+    """
+    Stop and start units; a start that fails is seen by :func:`show` later.
+
+    The count of restarts is forgotten between: a stop of a unit that waits for its
+    automatic restart keeps it, and the next start would look like a crash loop.
+    """
+    stop(units)
+    process.run(["systemctl", "reset-failed", *units], check=False)
+    process.run(["systemctl", "start", *units], check=False, timeout_s=120)
 
 
 def stop(units):
-    """Stop units."""
-    process.run(["systemctl", "stop", *units], timeout_s=120)
+    """Stop units; one that is not there any more is stopped."""
+    process.run(["systemctl", "stop", *units], check=False, timeout_s=120)
 
 
 def show(unit):
@@ -71,6 +78,8 @@ def journal(unit, lines=15):
 
 def environment(pid):
     """Return the environment that a process was started with, or ``{}``."""
+    if not pid:
+        return {}
     try:
         raw = Path("/proc", str(pid), "environ").read_bytes()
     except OSError:

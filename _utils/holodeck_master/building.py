@@ -51,11 +51,12 @@ def resolve(world, environment, service, ref):
     return found[builder]
 
 
-def build(world, environment, service, commit, statuses):
+def build(world, environment, service, commit, statuses, last=None):
     """
     Return ``{bundle name: manifest}`` of a commit, built where it is new.
 
-    The service and its suite are built at the same time.
+    The service and its suite are built at the same time. Of the layers of
+    ``last``, the last good record, differences are made.
     """
     platform = environments.platform_of(statuses, _installers(environment))
     recipes = spec.bundles(service, kind_of(platform), world.tester_lock)
@@ -68,7 +69,8 @@ def build(world, environment, service, commit, statuses):
         )
         world.say("build", f"building {', '.join(new)} on {_builder(environment)}")
         specs = {name: recipes[name] for name in new}
-        for name, manifest in _build(world, environment, commit, specs).items():
+        bases = _bases(service, last)
+        for name, manifest in _build(world, environment, commit, specs, bases).items():
             manifests[name] = manifest
             world.records.keep_bundle(keys[name], manifest)
     else:
@@ -101,15 +103,32 @@ def known(world, key):
     return None
 
 
-def _build(world, environment, commit, specs):
+def _build(world, environment, commit, specs, bases):
     builder = _builder(environment)
     found = world.fleet.call(
         [builder], "bundle.build_all", deadline_s=_BUILD_S,
-        commit=commit, specs=specs, stored=world.store.digests(),
+        commit=commit, specs=specs, stored=world.store.digests(), bases=bases,
     )  # fmt: skip
     for manifest in found[builder].values():
-        world.store.take(builder, manifest["layers"])
+        _check_places(builder, manifest)
+        world.store.take(builder, spec.artefacts(manifest))
     return found[builder]
+
+
+def _check_places(builder, manifest):
+    for layer in manifest["layers"]:
+        if not names.is_layer(layer, manifest["name"], manifest["commit"]):
+            raise HolodeckError(
+                f"Bundle {manifest['name']}: {builder} built {layer.get('root')!r}, "
+                "which is no place of it; look at that builder."
+            )
+
+
+def _bases(service, last):
+    if not last:
+        return {}
+    parts = {service.name: "bundle", names.suite_bundle(service.name): "suite"}
+    return {name: last[part]["layers"] for name, part in parts.items()}
 
 
 def _builder(environment):

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import salt.cloud
+import salt.utils.context
 from salt.exceptions import SaltCloudException, SaltCloudSystemExit
 
 from holodeck_io.errors import HolodeckError
@@ -27,12 +28,8 @@ class Cloud:
         for name, profile in profiles.items():
             wanted.setdefault(profile, []).append(name)
         client = self._client()
-        unknown = sorted(set(wanted) - set(client.opts["profiles"]))
-        if unknown:
-            raise HolodeckError(
-                f"Cloud profile {', '.join(unknown)}: is not in cloud.profiles.d; "
-                f"there are {', '.join(sorted(client.opts['profiles'])) or 'none'}."
-            )
+        for profile in wanted:
+            self._provider(client, profile)
         with _quiet():
             made = client.map_run(map_data=wanted, parallel=True)
         faults = {name: fault for name in profiles if (fault := _fault(made, name))}
@@ -40,22 +37,23 @@ class Cloud:
             shown = "\n".join(f"{name}: {fault}" for name, fault in faults.items())
             raise HolodeckError(f"salt-cloud could not create hosts:\n{shown}")
 
-    def known(self, names):
-        """Return those of ``names`` that a provider knows."""
-        with _quiet():
-            found = self._client().query()
-        return {
-            name
-            for drivers in found.values()
-            for nodes in drivers.values()
-            if isinstance(nodes, dict)
-            for name in nodes
-            if name in names
-        }
+    def known(self, profiles):
+        """
+        Return the hosts of ``{name: profile}`` that their providers know.
 
-    def destroy(self, names):
-        """Destroy hosts; those that are unknown are gone already."""
-        there = sorted(self.known(names))
+        Raises :class:`~holodeck_io.errors.HolodeckError` when a provider does not
+        answer: salt-cloud would say that it has no hosts.
+        """
+        client = self._client()
+        own = {name: self._provider(client, p) for name, p in profiles.items()}
+        nodes = {alias: _nodes(client, alias) for alias in set(own.values())}
+        known = {name for name, alias in own.items() if name in nodes[alias]}
+        self._refuse_foreign(client, own, known)
+        return known
+
+    def destroy(self, profiles):
+        """Destroy the hosts of ``{name: profile}``; those unknown are gone already."""
+        there = sorted(self.known(profiles))
         if not there:
             return []
         try:
@@ -67,8 +65,52 @@ class Cloud:
             ) from error
         return there
 
+    def _provider(self, client, profile):
+        if profile not in client.opts["profiles"]:
+            raise HolodeckError(
+                f"Cloud profile {profile}: is not in cloud.profiles.d; there are "
+                f"{', '.join(sorted(client.opts['profiles'])) or 'none'}."
+            )
+        return client.opts["profiles"][profile]["provider"].split(":")[0]
+
+    def _refuse_foreign(self, client, own, known):
+        """salt-cloud destroys by name alone: no other provider may have the name."""
+        with _quiet():
+            found = client.query()
+        for name in known:
+            others = sorted(
+                alias
+                for alias, drivers in found.items()
+                if alias != own[name] and any(name in n for n in drivers.values())
+            )
+            if others:
+                raise HolodeckError(
+                    f"Host {name}: exists at {', '.join(others)} too, and salt-cloud "
+                    "takes every host of a name; rename one of them."
+                )
+
     def _client(self):
         return salt.cloud.CloudClient(self._path)
+
+
+def _nodes(client, alias):
+    """
+    Ask one provider for its hosts, so that its error shows.
+
+    salt-cloud's own query takes a provider that fails for one without hosts.
+    """
+    driver = next(iter(client.opts["providers"][alias]))
+    function = salt.cloud.Cloud(client.opts).clouds[f"{driver}.list_nodes"]
+    try:
+        with (
+            _quiet(),
+            salt.utils.context.func_globals_inject(
+                function, __active_provider_name__=f"{alias}:{driver}"
+            ),
+        ):
+            return function()
+    except Exception as error:  # a driver's own, of any kind
+        raise HolodeckError(f"Cloud provider {alias}: {error}") from error
 
 
 def _fault(made, name):

@@ -1,10 +1,13 @@
 """An environment's hosts: made when missing, reached, and up to date."""
 
+import hashlib
 import ipaddress
+import json
 import time
 
+from holodeck import slices
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet
+from holodeck_master import fleet, locks
 
 _START_S = 180
 _STATES_S = 900
@@ -18,6 +21,11 @@ def ensure(world, environment):
     Hosts that their cloud profile has not made yet are made in parallel. Those
     and the ones that an earlier run left half prepared get the base states.
     """
+    with locks.environment_held(world.opts, environment.name):
+        return _ensure(world, environment)
+
+
+def _ensure(world, environment):
     replies = world.fleet.ask(
         environment.all_members(), "webapp.status", deadline_s=_STATUS_S
     )
@@ -27,6 +35,7 @@ def ensure(world, environment):
     unprepared = _unprepared(world, environment, replies)
     if unprepared:
         _prepare(world, environment, unprepared)
+    _refresh_balancers(world, environment, set(unprepared))
     stale = [host for host, reply in replies.items() if _is_stale(world, reply)]
     if stale:
         _update(world, sorted(set(stale) - set(unprepared)))
@@ -36,8 +45,22 @@ def ensure(world, environment):
 
 def destroy(world, environment):
     """Destroy the hosts that a cloud made; return their names."""
-    gone = world.cloud.destroy(set(environment.profiles()))
-    world.records.keep_environment(environment.name, addresses={}, prepared=[])
+    for service in environment.services:
+        if locks.is_held(world.opts, service, environment.name):
+            raise HolodeckError(
+                f"Environment {environment.name}: {service} is being released there; "
+                "wait for the end."
+            )
+    with locks.environment_held(world.opts, environment.name):
+        profiles = environment.profiles()
+        gone = world.cloud.destroy(profiles)
+        known = world.records.environment(environment.name)
+        addresses = known.get("addresses", {})
+        world.records.keep_environment(
+            environment.name,
+            addresses={h: a for h, a in addresses.items() if h not in profiles},
+            prepared=[h for h in known.get("prepared", []) if h not in profiles],
+        )
     return gone
 
 
@@ -72,7 +95,6 @@ def _prepare(world, environment, hosts):
     known = world.records.environment(environment.name).get("prepared", [])
     prepared = sorted({*known, *hosts})
     world.records.keep_environment(environment.name, prepared=prepared)
-    _refresh_balancers(world, environment, set(hosts))
 
 
 def _update(world, hosts):
@@ -105,7 +127,7 @@ def _answers(world, replies):
 def _create(world, environment, silent):
     profiles = environment.profiles()
     unmade = {host: profiles[host] for host in silent if host in profiles}
-    known = world.cloud.known(set(unmade)) if unmade else set()
+    known = world.cloud.known(unmade) if unmade else set()
     dead = sorted(set(silent) - (set(unmade) - known))
     if dead:
         raise HolodeckError(_silence(dead))
@@ -146,13 +168,23 @@ def _address(host, candidates, cidr):
     )
 
 
-def _refresh_balancers(world, environment, new):
-    """A new web host has to be in the server lists of balancers that stood."""
-    stood = [host for host in environment.members("balancer") if host not in new]
-    if stood and new & set(environment.members("web")):
+def _refresh_balancers(world, environment, fresh):
+    """Bring balancers to the definition's servers and ports where these changed."""
+    wanted = slices.balancer(
+        world.definition, environment, world.records.addresses(environment.name)
+    )
+    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    known = world.records.environment(environment.name).get("balancers", {})
+    members = environment.members("balancer")
+    changed = [b for b in members if b not in fresh and known.get(b) != digest]
+    if changed:
+        world.say("hosts", f"telling {_listing(changed)} of its servers")
         world.fleet.call(
-            stood, "state.apply", deadline_s=_STATES_S, mods="holodeck.balancer"
+            changed, "state.apply", deadline_s=_STATES_S, mods="holodeck.balancer"
         )
+    world.records.keep_environment(
+        environment.name, balancers=dict.fromkeys(members, digest)
+    )
 
 
 def _silence(hosts):

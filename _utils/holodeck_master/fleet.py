@@ -194,11 +194,20 @@ class _Jobs:
 
 def _reply(host, data):
     value = data.get("return")
-    if value == _TRIMMED:
+    if _is_trimmed(value):
         return Reply(host, error="answered more than max_event_size; raise that.")
     if data.get("success") is False or data.get("retcode"):
         return Reply(host, value, error=_shown(value))
     return Reply(host, value)
+
+
+def _is_trimmed(value):
+    """Tell whether Salt has replaced the answer, or a part of it."""
+    if isinstance(value, dict):
+        return any(map(_is_trimmed, value.values()))
+    if isinstance(value, list):
+        return any(map(_is_trimmed, value))
+    return value == _TRIMMED
 
 
 def _shown(value):

@@ -54,8 +54,13 @@ def _check_checks(definition):
         )
 
 
-def slice_for(minion, definition, memory):
-    """Return what ``minion`` may know, or ``{}`` when it belongs nowhere."""
+def slice_for(minion, definition, memory, is_busy):
+    """
+    Return what ``minion`` may know, or ``{}`` when it belongs nowhere.
+
+    is_busy
+        Called with service and environment; tells whether a release runs.
+    """
     environment = definition.environment_of(minion)
     if environment is None:
         return {}
@@ -73,7 +78,8 @@ def slice_for(minion, definition, memory):
     releases = {
         name: memory.last_good(name, environment.name) for name in environment.services
     }
-    return slices.web(definition, environment, digests, releases)
+    busy = {name for name in environment.services if is_busy(name, environment.name)}
+    return slices.web(definition, environment, digests, releases, busy)
 
 
 def config_digest(memory, service, placement):

@@ -5,6 +5,7 @@ With ``cache: redis`` (or etcd, Consul, MySQL) in the master's configuration
 they live there.
 """
 
+import contextlib
 import datetime as dt
 import hmac
 import json
@@ -32,7 +33,7 @@ class Records:
         bank = _bank(service, environment)
         number = max((int(key) for key in self._cache.list(bank)), default=0) + 1
         record = {
-            "id": f"{service}-{environment}-{number}",
+            "id": f"{service}.{environment}.{number}",
             "number": number,
             "service": service,
             "environment": environment,
@@ -96,6 +97,13 @@ class Records:
         """Return ``{"addresses": {host: address}, "prepared": [host, …]}``."""
         return self._cache.fetch("holodeck/environments", name) or {}
 
+    def knows(self, minion):
+        """Tell whether a minion was ever prepared as a host of an environment."""
+        return any(
+            minion in self.environment(name).get("prepared", [])
+            for name in self._cache.list("holodeck/environments")
+        )
+
     def keep_environment(self, name, **facts):
         """Remember facts about an environment's hosts."""
         known = self.environment(name)
@@ -114,7 +122,12 @@ class Records:
     def _secret(self):
         if not self._key.is_file():
             self._key.parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomic(self._key, secrets.token_bytes(32), mode=0o600)
+            fresh = self._key.with_name(f".key.{secrets.token_hex(8)}")
+            files.write_atomic(fresh, secrets.token_bytes(32), mode=0o600)
+            # Of two that start at once one wins, and both use its key.
+            with contextlib.suppress(FileExistsError):
+                self._key.hardlink_to(fresh)
+            fresh.unlink()
         return self._key.read_bytes()
 
 

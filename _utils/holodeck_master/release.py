@@ -6,7 +6,7 @@ switched by then goes back to the last good release.
 """
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, locks, records
+from holodeck_master import building, locks, pruning, records
 from holodeck_master.plan import plan_for
 from holodeck_master.run import Run
 
@@ -33,6 +33,8 @@ def release(world, service, environment, ref, order):
                 return {**last, "unchanged": True}
             run.build()
             run.go()
+        if run.record["status"] == records.GOOD:
+            pruning.prune(world, plan)
         return run.record
 
 
@@ -55,6 +57,7 @@ def rollback(world, service, environment, to, order):
             run.go()
         if run.record["status"] == records.GOOD:
             world.records.save({**last, "status": records.ROLLED_BACK})
+            pruning.prune(world, plan)
         return run.record
 
 

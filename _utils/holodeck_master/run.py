@@ -9,10 +9,7 @@ import time
 
 from holodeck import names, rollout
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, environments, pillar, records, stages
-
-# The store keeps the packages of more releases than the hosts do.
-_STORED = 3
+from holodeck_master import building, environments, pillar, records, signals, stages
 
 
 class Run:
@@ -29,18 +26,21 @@ class Run:
         self._switched = []
         self._touched = []
         self._hosts = plan.environment.members("web")
+        self.statuses = {}
 
     @contextlib.contextmanager
     def recorded(self):
         """Whatever goes wrong from here on stands in the record."""
         try:
-            yield
+            with signals.interruptible():
+                yield
         except building.UnknownCommitError:
             # Nothing was released, so there is nothing to record.
             raise
         except HolodeckError as error:
             self._fail(error)
-        except KeyboardInterrupt as error:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            # Ctrl-C, a full disk, a mistake of ours: hosts go back all the same.
             self._fail(error)
             raise
 
@@ -64,6 +64,17 @@ class Run:
 
     def reuse(self, target):
         """Take commit, bundle and deployment from an earlier record."""
+        found = self.world.fleet.call(
+            self._hosts, "webapp.has",
+            name=self.plan.service.name, deployment=target["deployment"],
+        )  # fmt: skip
+        without = sorted(host for host, here in found.items() if not here)
+        if without:
+            raise HolodeckError(
+                f"Rollback to {target['id']}: its configuration is no longer on "
+                f"{', '.join(without)}; release {names.short(target['commit'])} "
+                "instead, which takes the configuration that pillar has now."
+            )
         for fact in ("commit", "config", "deployment", "bundle", "suite"):
             self.record[fact] = target[fact]
 
@@ -78,7 +89,7 @@ class Run:
         with self._phase("build"):
             manifests = building.build(
                 self.world, self.plan.environment, self.plan.service,
-                self.record["commit"], self.statuses,
+                self.record["commit"], self.statuses, self.last,
             )  # fmt: skip
         self.record["bundle"] = manifests[self.plan.service.name]
         self.record["suite"] = manifests[names.suite_bundle(self.plan.service.name)]
@@ -94,8 +105,18 @@ class Run:
         with self._phase("balancer"):
             stages.suite_on_balancers(self.world, self.plan, self.record["commit"])
             self.world.say("balancer", "the suite passed through every balancer")
+            self._agree()
         self._finish(records.GOOD)
-        self._prune()
+
+    def _agree(self):
+        """Whoever meddled meanwhile: good is what every host says at the end."""
+        replies = self.world.fleet.call(self._hosts, "webapp.status")
+        self.statuses |= replies
+        if not self._hosts_agree():
+            raise HolodeckError(
+                "At the end not every host runs the release; somebody else switched "
+                "one of them meanwhile."
+            )
 
     def _begin(self):
         if "id" not in self.record:
@@ -109,10 +130,22 @@ class Run:
         bundles = [self.record["bundle"]]
         if self.last:
             bundles.append(self.last["bundle"])
+        self._check_roots(bundles)
         stages.stage(self.world, self._hosts, bundles)
         testers = self.plan.environment.members("tester")
         stages.stage(self.world, testers, [self.record["suite"]])
         self.world.say("stage", f"{len(self._hosts)} hosts hold the same bytes")
+
+    def _check_roots(self, bundles):
+        """One place cannot hold two trees: the same commit built differently."""
+        trees = {}
+        for layer in (layer for bundle in bundles for layer in bundle["layers"]):
+            if trees.setdefault(layer["root"], layer["tree"]) != layer["tree"]:
+                raise HolodeckError(
+                    f"Bundle {layer['root']}: is built differently than in "
+                    f"{self.last['id']}, from the same commit (another lock, Python "
+                    "or packager). Make a commit of the change and release that."
+                )
 
     def _roll(self, batch):
         """One batch: out of rotation, switched, tested, and back in."""
@@ -122,13 +155,10 @@ class Run:
         stages.drain(world, plan.environment, plan.service.name, batch, plan.rules)
         world.say("rollout", f"{shown}: out of rotation")
         self._switched += batch
-        target = {"commit": self.record["commit"]}
-        if self.record["kind"] == "rollback":
-            target["deployment"] = self.record["deployment"]
-        done = stages.switch(world, plan.service.name, batch, target, plan.rules)
-        self.record["deployment"] = next(iter(done.values()))["deployment"]
-        world.say("rollout", f"{shown}: healthy at {names.short(target['commit'])}")
-        stages.suite_on_hosts(world, plan, target["commit"], batch)
+        commit = self.record["commit"]
+        stages.switch(world, plan.service.name, batch, self.record, plan.rules)
+        world.say("rollout", f"{shown}: healthy at {names.short(commit)}")
+        stages.suite_on_hosts(world, plan, commit, batch)
         world.say("rollout", f"{shown}: the suite passed")
         stages.ready(world, plan.environment, plan.service.name, batch, plan.rules)
         world.say("rollout", f"{shown}: back in rotation")
@@ -136,12 +166,13 @@ class Run:
 
     def _fail(self, error):
         """Record the reason, and bring back what was switched."""
-        self.record["reason"] = str(error) or "interrupted"
-        self._begin()
+        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+        self.record["reason"] = "interrupted" if interrupted else str(error)
         self.world.say("failed", self.record["reason"])
-        with self._phase("back"):
+        with self._phase("back"), signals.shielded():
             self.record["back"] = self._go_back()
-        interrupted = isinstance(error, KeyboardInterrupt)
+        # Last, for it may fail too: a full disk must not keep hosts from home.
+        self._begin()
         self._finish(records.ABORTED if interrupted else records.BAD)
 
     def _go_back(self):
@@ -153,12 +184,25 @@ class Run:
         """
         untouched = [host for host in self._touched if host not in self._switched]
         first = [host for host in self._touched if host in self._switched]
-        later = [host for host in self._switched if host not in first]
+        later = [h for h in [*self._switched, *self._strayed()] if h not in first]
         outcome = {}
         for host in [*untouched, *first, *later]:
             outcome[host] = self._back(host, switched=host not in untouched)
             self.world.say("back", f"{host}: {outcome[host]}")
         return outcome
+
+    def _strayed(self):
+        """Return the hosts that a dead runner had left away from the last good."""
+        service = self.plan.service.name
+        return [
+            host
+            for host in self._hosts
+            if self.last
+            and host not in self._switched
+            and (status := self.statuses.get(host))
+            and status["services"].get(service, {}).get("deployment")
+            != self.last["deployment"]
+        ]
 
     def _back(self, host, *, switched):
         here = (self.world, self.plan.environment, self.plan.service.name, [host])
@@ -179,16 +223,6 @@ class Run:
         self.record["status"] = status
         self.record["ended"] = records.now()
         self.world.records.save(self.record)
-
-    def _prune(self):
-        history = self.world.records.history(*self.plan.key)
-        good = [
-            r for r in history if r["status"] in {records.GOOD, records.ROLLED_BACK}
-        ]
-        kept = good[: self.plan.rules.keep]
-        service = self.plan.service.name
-        stages.prune(self.world, self.plan.environment, service, kept)
-        _prune_store(self.world)
 
     def _hosts_agree(self):
         return all(
@@ -228,18 +262,3 @@ class Run:
             seconds = round(time.monotonic() - started, 1)
             key = "phases" if "id" in self.record else "early"
             self.record.setdefault(key, []).append({"name": name, "seconds": seconds})
-
-
-def _prune_store(world):
-    """Keep the packages of the releases that can still be gone back to."""
-    needed = {
-        layer["sha256"]
-        for environment in world.definition.environments.values()
-        for service, placement in environment.services.items()
-        for record in world.records.history(service, environment.name)[
-            : _STORED * placement.rollout.keep
-        ]
-        for part in ("bundle", "suite")
-        for layer in (record.get(part) or {}).get("layers", [])
-    }
-    world.store.prune(needed)

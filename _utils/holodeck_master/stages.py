@@ -4,6 +4,8 @@ The steps of a release on hosts, each a call to minions.
 Nothing here decides: it asks, and raises when the answer is no.
 """
 
+import time
+
 from holodeck import names, rollout
 from holodeck_http import results as results_of_suites
 from holodeck_io.errors import HolodeckError
@@ -45,8 +47,8 @@ def switch(world, service, hosts, target, rules):
     """Run ``target`` on hosts and wait until it is healthy; return what runs."""
     return world.fleet.call(
         hosts, "webapp.switch", deadline_s=rules.health_s + _BALANCER_S + _GRACE_S,
-        name=service, commit=target["commit"], deployment=target.get("deployment"),
-        timeout_s=rules.health_s,
+        name=service, commit=target["commit"], deployment=target["deployment"],
+        timeout_s=rules.health_s, order=time.time_ns(),
     )  # fmt: skip
 
 
@@ -82,6 +84,7 @@ def prune(world, environment, service, keep):
     suite = names.suite_bundle(service)
     web, testers = environment.members("web"), environment.members("tester")
     for hosts, function, arguments in (
+        ([*web, *testers], "bundle.register", {}),
         (web, "webapp.prune", {"name": service, "keep": deployments}),
         (web, "bundle.prune", {"name": service, "keep": commits}),
         (testers, "bundle.prune", {"name": suite, "keep": commits}),

@@ -5,6 +5,7 @@ Builders push packages with ``cp.push``; they arrive in the master's cache of
 that minion, where no other minion may read, and move here once proven.
 """
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
 _YOUNG_S = 24 * 3600
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[a-z0-9][A-Za-z0-9.+~_-]*")
 
 
 class Store:
@@ -34,18 +37,19 @@ class Store:
 
     def digests(self):
         """Return the digests of all packages here."""
-        return sorted(path.name for path in self._home.glob("*") if path.is_dir())
+        return sorted({path.parent.name for path in self._home.glob("*/*")})
 
     def has(self, layers):
         """Tell whether every layer's package is here."""
-        return all((self._home / x["sha256"] / x["filename"]).is_file() for x in layers)
+        return all(self._is_whole(layer) for layer in layers)
 
     def take(self, builder, layers):
         """Move pushed packages here, each proven by its digest."""
         for layer in layers:
+            _check_names(builder, layer)
             target = self._home / layer["sha256"] / layer["filename"]
             pushed = self._pushed(builder, layer)
-            if target.is_file():
+            if self._is_whole(layer):
                 pushed.unlink(missing_ok=True)
                 continue
             if not pushed.is_file():
@@ -60,8 +64,8 @@ class Store:
                     "bytes than it built. Release again."
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(pushed, target)
-            target.chmod(0o644)
+            files.write_atomic(target, pushed.read_bytes())
+            pushed.unlink()
 
     def prune(self, needed):
         """
@@ -74,5 +78,18 @@ class Store:
             if time.time() - folder.stat().st_mtime > _YOUNG_S:
                 shutil.rmtree(folder)
 
+    def _is_whole(self, layer):
+        path = self._home / layer["sha256"] / layer["filename"]
+        return path.is_file() and files.sha256_file(path) == layer["sha256"]
+
     def _pushed(self, builder, layer):
         return self._minions / builder / "files" / "holodeck" / layer["sha256"]
+
+
+def _check_names(builder, layer):
+    """Refuse names that could lead out of the store: they are a builder's words."""
+    if not _DIGEST.fullmatch(layer["sha256"]) or not _NAME.fullmatch(layer["filename"]):
+        raise HolodeckError(
+            f"Package {layer['filename']!r}: {builder} gave it a name or a digest "
+            "that is none; look at that builder."
+        )

@@ -82,6 +82,15 @@ def test(world, service, environment):
 
 
 def _places(world, service, environment):
+    for name, known, noun in (
+        (service, world.definition.services, "Service"),
+        (environment, world.definition.environments, "Environment"),
+    ):
+        if name is not None and name not in known:
+            raise HolodeckError(
+                f"{noun} {name}: is not defined in pillar; the defined ones are "
+                f"{', '.join(sorted(known)) or 'none'}."
+            )
     for place in world.definition.environments.values():
         if environment not in {None, place.name}:
             continue

@@ -23,7 +23,7 @@ _CPU_PERIOD_US = 100_000
 
 def folders(provider, name, root=_ROOT):
     """Return the host's group in each hierarchy: one with version 2, else many."""
-    family = f"holodeck.{provider.bridge}"
+    family = f"holodeck.{provider.tag}"
     if (root / "cgroup.controllers").exists():
         return [root / family / name]
     return [

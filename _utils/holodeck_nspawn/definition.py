@@ -12,7 +12,7 @@ import yaml
 from holodeck_io.errors import HolodeckError
 
 _LISTS = ("packages", "excluded", "environments", "disabled", "masked", "enabled")
-_TEXTS = ("suite", "mirror", "build_pins")
+_TEXTS = ("suite", "build_pins")
 # The chroot sees what only the build needs below /run, which is a tmpfs of its own.
 _BENCH = "/run/holodeck"
 _PASSED_ON = ("UV_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -97,7 +97,7 @@ def bootstrap_argv(definition, root):
         *options,
         data["suite"],
         str(root),
-        data["mirror"],
+        *([data["mirror"]] if data.get("mirror") else []),
     ]
 
 

@@ -118,7 +118,7 @@ def port_argv(provider, name, state):
 
 def namespaces(provider):
     """Return the names of hosts that have a namespace, with a record or without."""
-    prefix = f"{provider.bridge}."
+    prefix = f"{provider.tag}."
     found = _NAMESPACES.glob(f"{prefix}*")
     return sorted(path.name.removeprefix(prefix) for path in found)
 

@@ -50,17 +50,28 @@ class Provider:
         """The machine's own address on the bridge."""
         return str(next(self.network.hosts()))
 
+    @property
+    def tag(self):
+        """
+        What names everything of this provider outside its folder.
+
+        The folder is part of it: another clone that names its bridge alike must
+        not take these hosts for leftovers of its own.
+        """
+        digest = hashlib.sha256(str(self.directory.absolute()).encode()).hexdigest()
+        return f"{self.bridge}-{digest[:6]}"
+
     def folder(self, name):
         """The folder of the host ``name``."""
         return self.directory / "hosts" / name
 
     def namespace(self, name):
         """The network namespace of the host ``name``."""
-        return f"{self.bridge}.{name}"
+        return f"{self.tag}.{name}"
 
     def link(self, name):
         """The machine's end of the cable to the host ``name``: 14 characters."""
-        digest = hashlib.sha256(f"{self.bridge}/{name}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{self.tag}/{name}".encode()).hexdigest()
         return f"hd{digest[:12]}"
 
 

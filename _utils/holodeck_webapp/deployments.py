@@ -1,18 +1,19 @@
 """Deployments on disk: written whole, switched by one rename, pruned."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
 
 from holodeck import names, units
-from holodeck_io import files, systemd
+from holodeck_io import files, lock, systemd
 from holodeck_io.errors import HolodeckError
 
 
 def write(deployment):
     """Write a deployment's folder, complete and durable, or not at all."""
     folder = Path(deployment.folder)
-    if folder.is_dir():
+    if (folder / "deployment.json").is_file():
         return
     _make_private(folder.parent)
     staging = folder.with_name(f".{folder.name}.new")
@@ -35,6 +36,29 @@ def summary(service, deployment):
             f"{', '.join(existing(service)) or 'none'} of {service}."
         )
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def turn(service, order):
+    """
+    Hold this host's lock of a service, unless a later call came before.
+
+    A job that the master took for lost may wake up when its host has been brought
+    back already; it must not switch then.
+    """
+    state = Path(names.STATE, "turns")
+    state.mkdir(parents=True, exist_ok=True)
+    with lock.held(state / f"{service}.lock"):
+        mark = state / service
+        last = int(mark.read_text(encoding="ascii")) if mark.is_file() else 0
+        if order and order < last:
+            raise HolodeckError(
+                f"{service}: a later switch came before this one, which was taken for "
+                "lost; nothing was changed."
+            )
+        if order:
+            files.write_atomic(mark, str(order))
+        yield
 
 
 def activate(summary, deployment):
@@ -62,6 +86,20 @@ def activate(summary, deployment):
     systemd.restart(summary["units"])
 
 
+def secrets(summary):
+    """Return the values of a deployment's settings and the lines of its files."""
+    name = names.deployment(summary["commit"], summary["config"])
+    folder = Path(names.CONFIG, summary["service"], name)
+    values = units.values(_text(folder / "environment"))
+    for path in (folder / "files").glob("*"):
+        values += _text(path).splitlines()
+    return values
+
+
+def _text(path):
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
 def current(service):
     """Return the name of the current deployment, or ``None``."""
     link = Path(names.CONFIG, service, "current")
@@ -70,7 +108,7 @@ def current(service):
 
 def services():
     """Return the services that have a current deployment here."""
-    return sorted(link.parent.name for link in Path(names.CONFIG).glob("*/current"))
+    return sorted(link.parent.name for link in Path(names.CONFIG).glob("[!.]*/current"))
 
 
 def existing(service):
@@ -83,8 +121,12 @@ def existing(service):
 def prune(service, keep):
     """Remove the deployments other than the current one and those to keep."""
     doomed = set(existing(service)) - set(keep) - {current(service)}
+    home = Path(names.CONFIG, service)
     for deployment in doomed:
-        shutil.rmtree(Path(names.CONFIG, service, deployment))
+        # Out of the way in one step: a removal that is cut off leaves no half.
+        (home / deployment).rename(home / f".{deployment}.gone")
+    for gone in home.glob(".*.gone"):
+        shutil.rmtree(gone)
     return sorted(doomed)
 
 
@@ -99,8 +141,13 @@ def remove(service):
         systemd.reload()
     Path(names.PREFIX, service, "current").unlink(missing_ok=True)
     home = Path(names.CONFIG, service)
-    there = home.is_dir()
-    shutil.rmtree(home, ignore_errors=True)
+    gone = home.with_name(f".{service}.gone")
+    there = home.is_dir() or gone.is_dir()
+    shutil.rmtree(gone, ignore_errors=True)
+    if home.is_dir():
+        # Out of the way in one step: a removal that is cut off leaves no half.
+        home.rename(gone)
+        shutil.rmtree(gone)
     return bool(found) or there
 
 

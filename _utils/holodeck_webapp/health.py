@@ -3,9 +3,10 @@
 import http.client
 import time
 
-from holodeck import names
+from holodeck import masking, names
 from holodeck_io import systemd
 from holodeck_io.errors import HolodeckError
+from holodeck_webapp import deployments
 
 _POLL_S = 0.1
 _REQUEST_S = 5
@@ -32,19 +33,16 @@ def fault(summary):
         state = systemd.show(unit)
         if state["ActiveState"] != "active":
             return f"{unit} is {state['ActiveState']} ({state['SubState']})"
-        found = _commit_of(state["MainPID"])
-        if found != summary["commit"]:
-            return f"{unit} runs commit {found}"
+        found = systemd.environment(state["MainPID"]).get("HOLODECK_DEPLOYMENT")
+        if found != names.deployment(summary["commit"], summary["config"]):
+            return f"{unit} runs {found}"
     return _http_fault(summary["port"], summary["health"])
 
 
 def running_commit(summary):
     """Return the commit that the first process was started from, or ``None``."""
-    return _commit_of(systemd.show(summary["units"][0])["MainPID"])
-
-
-def _commit_of(pid):
-    return systemd.environment(pid).get("HOLODECK_COMMIT") if pid else None
+    pid = systemd.show(summary["units"][0])["MainPID"]
+    return systemd.environment(pid).get("HOLODECK_COMMIT")
 
 
 def _http_fault(port, path):
@@ -64,4 +62,6 @@ def _crashes(summary):
 
 
 def _last_words(summary):
-    return "\n".join(systemd.journal(unit) for unit in summary["units"])
+    """Return the journal's last lines without what the configuration keeps secret."""
+    text = "\n".join(systemd.journal(unit) for unit in summary["units"])
+    return masking.mask(text, deployments.secrets(summary))

@@ -23,12 +23,31 @@ holodeck-haproxy-state-file:
     - require:
       - pkg: holodeck-haproxy-package
 
+{%- set wanted = {} %}
+{%- for name, service in salt['pillar.get']('holodeck:services', {}).items() %}
+{%- set servers = {} %}
+{%- for server in service.servers %}
+{%- do servers.update({server.id: server.address ~ ':' ~ service.port}) %}
+{%- endfor %}
+{%- do wanted.update({name: servers}) %}
+{%- endfor %}
+
+# HAProxy would give a server back the address and port that it kept.
+holodeck-haproxy-moved:
+  module.run:
+    - balancer.forget_moved:
+      - wanted: {{ wanted | json }}
+    - onchanges:
+      - file: holodeck-haproxy-config
+    - require:
+      - file: holodeck-haproxy-state-file
+
 holodeck-haproxy-service:
   service.running:
     - name: haproxy
     - enable: true
     - reload: true
     - require:
-      - file: holodeck-haproxy-state-file
+      - module: holodeck-haproxy-moved
     - watch:
       - file: holodeck-haproxy-config

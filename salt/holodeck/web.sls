@@ -16,6 +16,7 @@ holodeck-{{ name }}-service:
     - name: {{ name }}
     - commit: {{ release.commit | json }}
     - deployment: {{ release.deployment | json }}
+    - busy: {{ service.busy | json }}
     - require:
       - bundle: holodeck-{{ name }}-bundle
 {%- endif %}

@@ -1,7 +1,11 @@
 """Worlds that several files release in."""
 
 import pytest
+import salt._logging
 from fake_world import OLD, opened, started
+
+# Salt keeps what is logged for a handler of its own, and prints it at the exit.
+salt._logging.shutdown_temp_handler()
 
 
 @pytest.fixture

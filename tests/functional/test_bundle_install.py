@@ -10,7 +10,7 @@ import builder
 import pytest
 
 from holodeck import names, packaging
-from holodeck_bundle import install
+from holodeck_bundle import database, delta, install
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
@@ -28,6 +28,7 @@ def host(tmp_path, monkeypatch):
     """
     monkeypatch.setenv("PATH", f"{builder.PACK}/.venv/bin:{os.environ['PATH']}")
     monkeypatch.setattr(names, "PREFIX", str(tmp_path / "opt"))
+    monkeypatch.setattr(names, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(install, "DOWNLOADS", tmp_path / "downloads")
     monkeypatch.setattr(install, "RECEIPTS", tmp_path / "receipts")
     admin = tmp_path / "dpkg"
@@ -50,7 +51,14 @@ class Package:
         file = host / "made" / f"{name}.deb"
         config = host / "made" / f"{name}.yaml"
         wanted = packaging.Package(
-            name, "1", str(self.source), "deb", "x86_64", 0, depends, name
+            name,
+            packaging.layer_version(files.tree_digest(home)),
+            str(self.source),
+            "deb",
+            "x86_64",
+            0,
+            depends,
+            name,
         )
         config.write_text(packaging.nfpm_config(wanted))
         subprocess.run(
@@ -64,7 +72,20 @@ class Package:
             "filename": file.name,
             "sha256": files.sha256_file(file),
             "tree": files.tree_digest(home),
+            "control": database.control_of(file),
         }
+        self.home, self.delta = home, None
+
+    def follow(self, base):
+        """Make the difference from another package's tree."""
+        self.delta = self.file.with_suffix(".delta")
+        delta.create(base.home, self.home, self.delta)
+        self.candidate = {
+            "base_root": base.layer["root"],
+            "filename": self.delta.name,
+            "sha256": files.sha256_file(self.delta),
+        }
+        self.layer["deltas"] = [self.candidate]
 
 
 @pytest.fixture
@@ -89,17 +110,35 @@ def bundles(host, shared):
 
 def _install(packages, commit, name="guestbook"):
     layers = [package.layer for package in packages]
-    missing = install.missing(layers, "deb")
-    fetched = [_fetch(p) for p in packages if p.layer in missing]
-    if fetched:
-        install.unpack("deb", fetched)
-    return install.proven(name, commit, layers, "deb")
+    files_of = {p.layer["sha256"]: p.file for p in packages} | {
+        p.candidate["sha256"]: p.delta for p in packages if p.delta
+    }
+    for layer in install.missing(layers):
+        install.place(layer, "deb", lambda wanted: _fetch(wanted, files_of))
+    return install.keep_receipt(name, commit, layers)
 
 
-def _fetch(package):
-    path = install.download_path(package.layer)
-    shutil.copy(package.file, path)
-    return install.checked_download(package.layer, path, arrived=True)
+def _fetch(artefact, files_of):
+    path = install.download_path(artefact)
+    shutil.copy(files_of[artefact["sha256"]], path)
+    return install.checked_download(artefact, path, arrived=True)
+
+
+def _remake(host, *packages):
+    """Wrap the packages' trees again, after they were changed."""
+    for package in packages:
+        config = package.file.with_suffix(".yaml")
+        subprocess.run(
+            ["nfpm", "package", "-f", config, "-p", "deb", "-t", package.file],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        package.layer["sha256"] = files.sha256_file(package.file)
+        package.layer["tree"] = files.tree_digest(package.home)
+
+
+def _dpkg(*words):
+    done = subprocess.run(["dpkg", *words], text=True, capture_output=True, check=False)
+    return done.stdout
 
 
 def _there(path):
@@ -112,19 +151,19 @@ def test_install_proves_and_keeps_a_receipt(host, bundles):
     assert digests == {p.layer["root"]: p.layer["tree"] for p in bundles[A]}
     assert install.installed() == {"guestbook": [A]}
     assert install.receipt("guestbook", A)["layers"][1] == bundles[A][1].layer
-    assert [p.name for p in install.DOWNLOADS.iterdir()] == [".lock"]
+    assert list(install.DOWNLOADS.iterdir()) == []
 
 
 def test_install_again_installs_nothing(host, bundles):
     """What is there with the right bytes is not missing."""
     _install(bundles[A], A)
-    assert install.missing([p.layer for p in bundles[A]], "deb") == []
+    assert install.missing([p.layer for p in bundles[A]]) == []
 
 
 def test_install_next_commit_needs_its_own_layer_alone(host, bundles):
     """Bundles lie side by side; the shared layer is not installed again."""
     _install(bundles[A], A)
-    missing = install.missing([p.layer for p in bundles[B]], "deb")
+    missing = install.missing([p.layer for p in bundles[B]])
     assert missing == [bundles[B][1].layer]
     _install(bundles[B], B)
     assert Path(bundles[A][1].layer["root"], "file").read_text() == A
@@ -145,19 +184,87 @@ def test_install_damaged_layer_is_mended(host, bundles, harm):
     """A layer whose files were touched is missing, and installed anew."""
     _install(bundles[A], A)
     harm(Path(bundles[A][1].layer["root"], "file"))
-    assert install.missing([p.layer for p in bundles[A]], "deb") == [
-        bundles[A][1].layer
-    ]
+    assert install.missing([p.layer for p in bundles[A]]) == [bundles[A][1].layer]
     _install(bundles[A], A)
     assert install.differing([p.layer for p in bundles[A]]) == []
 
 
-def test_proven_stray_file_is_refused(host, bundles):
-    """A file that no package has is not what was built; the error says where."""
+def test_install_stray_file_is_mended(host, bundles):
+    """A file that no package has is not what was built: the layer is placed anew."""
+    _install(bundles[A], A)
+    stray = Path(bundles[A][1].layer["root"], "stray")
+    stray.touch()
+    _install(bundles[A], A)
+    assert not stray.exists()
+
+
+def test_place_difference_links_what_is_the_same(host, bundles):
+    """A layer that follows another moves its changes alone, and shares the rest."""
+    first, second = bundles[A][1], bundles[B][1]
+    for package in (first, second):
+        (package.home / "same").write_text("same")
+    _remake(host, first, second)
+    second.follow(first)
+    _install(bundles[A], A)
+    _install(bundles[B], B)
+    old, new = Path(first.layer["root"]), Path(second.layer["root"])
+    assert (new / "file").read_text() == B
+    assert (old / "same").samefile(new / "same")
+    assert not (old / "file").samefile(new / "file")
+
+
+def test_place_difference_from_a_damaged_base_takes_the_whole(host, bundles):
+    """A base with other bytes is noticed, and the whole layer is fetched."""
+    bundles[B][1].follow(bundles[A][1])
     _install(bundles[A], A)
     Path(bundles[A][1].layer["root"], "stray").touch()
-    with pytest.raises(HolodeckError, match="holodeck-guestbook-aaaaaaaaaaaa are not"):
-        _install(bundles[A], A)
+    _install(bundles[B], B)
+    assert install.differing([p.layer for p in bundles[B]]) == []
+
+
+def test_register_enters_what_came_as_a_difference(host, bundles):
+    """Dpkg lists, verifies and purges a layer whose package never came."""
+    bundles[B][1].follow(bundles[A][1])
+    _install(bundles[A], A)
+    _install(bundles[B], B)
+    name = bundles[B][1].layer["package"]
+    assert install.register("deb") == [name]
+    assert install.register("deb") == []
+    root = bundles[B][1].layer["root"]
+    assert f"{root}/file" in _dpkg("-L", name).splitlines()
+    assert _dpkg("-V", name) == ""
+    Path(root, "file").write_text("edited")
+    assert f"{root}/file" in _dpkg("-V", name)
+    assert install.remove("guestbook", [B], "deb") == [name]
+    assert not _there(root)
+    assert Path(bundles[A][1].layer["root"], "file").read_text() == A
+
+
+@pytest.mark.parametrize("step", ["tree_digest", "sync_filesystem", "sync_folder"])
+@pytest.mark.parametrize("way", ["whole", "difference"])
+def test_place_cut_off_converges(host, bundles, monkeypatch, step, way):
+    """Cut off at any step, nothing half is in place, and the next run finishes."""
+    if way == "difference":
+        bundles[B][1].follow(bundles[A][1])
+    _install(bundles[A], A)
+    layer = bundles[B][1].layer
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if step != "tree_digest":
+            patch.setattr(files, step, cut)
+            with pytest.raises(KeyboardInterrupt):
+                _install(bundles[B], B)
+        else:
+            patch.setattr(install, "_move_in", cut)
+            with pytest.raises(KeyboardInterrupt):
+                _install(bundles[B], B)
+    assert not _there(layer["root"]) or install.differing([layer]) == []
+    _install(bundles[B], B)
+    assert install.differing([layer]) == []
+    assert install.differing([p.layer for p in bundles[A]]) == []
 
 
 def test_checked_download_throws_wrong_bytes_away(host, shared):

@@ -205,7 +205,7 @@ _FAILED_STATES = {
         (Minion(value=_FAILED_STATES, retcode=2), "first: no net; second: no disk"),
         (Minion(value=["Rendering failed"], retcode=1), "Rendering failed"),
         (Minion(value="", retcode=1), "failed without a word."),
-        (Minion(value=None, retcode=1), "no states ran"),
+        (Minion(value=[], retcode=1), "no states ran"),
     ],
     ids=[
         "trimmed",
@@ -226,14 +226,12 @@ def test_ask_failure_is_an_error(master, hosts, answer, error):
     assert reply.error == error
 
 
-@pytest.mark.xfail(strict=True, reason="outcome.py failures(): takes a dict for states")
 def test_ask_failure_with_a_mapping_is_an_error(master, hosts):
     """A function that fails and returns a mapping is a failed one, no crash here."""
     master.minions = {"a": Minion(value={"ok": False}, retcode=1)}
     assert not hosts.ask(["a"], "test.ping")["a"].ok
 
 
-@pytest.mark.xfail(strict=True, reason="fleet.py _reply(): sees a whole value only")
 def test_ask_value_trimmed_inside_is_an_error(master, hosts):
     """Salt trims parts of an answer too; a part that is missing is a failure."""
     load = {"return": {"layers": ["x" * 5000], "ok": True}}

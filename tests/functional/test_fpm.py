@@ -129,7 +129,6 @@ def test_package_failed_packager_shows_why(package, root, tmp_path):
         package("hello", "1.0", root, tmp_path / "nowhere" / "hello.deb")
 
 
-@pytest.mark.xfail(strict=True, reason="fpm.py: nfpm packs a missing folder as nothing")
 def test_package_missing_tree_is_refused(package, tmp_path):
     """A tree that is not there makes no package."""
     with pytest.raises((HolodeckError, SaltInvocationError)):

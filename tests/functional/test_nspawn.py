@@ -395,6 +395,8 @@ def test_two_providers_do_not_share_a_bridge(cloud, tmp_path):
     error = other.create("two")["two"]["Error"]
     assert f"belongs to holodeck:{cloud.local.directory}" in error
     assert other.nodes() == {}
+    # Looking for leftovers of its own, it took none of the first one's hosts.
+    assert cloud.nodes()["one"]["state"] == "running"
 
 
 def test_network_up_outlives_hosts(cloud):

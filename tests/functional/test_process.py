@@ -1,5 +1,6 @@
 """Commands: argv in, output out, and one error that says all."""
 
+import os
 import sys
 
 import pytest
@@ -69,13 +70,19 @@ def test_run_command_that_never_ends_or_starts(argv, message):
         process.run(argv, timeout_s=0.3)
 
 
-def test_write_atomic_replaces_whole_with_its_mode(tmp_path):
-    """A file is the old or the new one, private from the start, nothing left over."""
+@pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)
+@pytest.mark.parametrize("mode", [0o600, 0o644], ids=oct)
+def test_write_atomic_replaces_whole_with_its_mode(tmp_path, mode, umask):
+    """A file is the new one with its own mode, whatever the umask; nothing is left."""
     path = tmp_path / "secret"
     path.write_text("old")
-    files.write_atomic(path, "new", mode=0o600)
+    old = os.umask(umask)
+    try:
+        files.write_atomic(path, "new", mode=mode)
+    finally:
+        os.umask(old)
     assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == mode
     assert [p.name for p in tmp_path.iterdir()] == ["secret"]
 
 

@@ -28,7 +28,7 @@ def test_begin_numbers_each_place_by_itself(memory):
     """Each service in each environment counts its own releases from one."""
     begun = [_begin(memory, "good", *place) for place in
              [("a", "x"), ("a", "x"), ("a", "y"), ("b", "x"), ("a", "x")]]  # fmt: skip
-    assert begun == ["a-x-1", "a-x-2", "a-y-1", "b-x-1", "a-x-3"]
+    assert begun == ["a.x.1", "a.x.2", "a.y.1", "b.x.1", "a.x.3"]
 
 
 def test_history_is_newest_first_beyond_nine(memory):
@@ -62,10 +62,9 @@ def test_find_returns_the_record_as_saved(memory):
     """An id finds its record with the latest facts; an unknown one finds nothing."""
     found = memory.find(_begin(memory, "bad"))
     assert (found["status"], found["commit"]) == ("bad", "0" * 40)
-    assert memory.find("guestbook-demo-99") is None
+    assert memory.find("guestbook.demo.99") is None
 
 
-@pytest.mark.xfail(strict=True, reason="records.py begin(): both are a-b-c-1")
 def test_find_tells_hyphenated_names_apart(memory):
     """Two releases never share an id."""
     assert _begin(memory, "good", "a-b", "c") != _begin(memory, "bad", "a", "b-c")
@@ -109,9 +108,6 @@ def test_config_digest_key_is_private(memory, tmp_path):
     assert (tmp_path / "holodeck" / "key").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.xfail(
-    strict=True, reason="records.py _secret(): two first users each write a key"
-)
 def test_config_digest_first_use_by_two_processes_agrees(memory, opts, monkeypatch):
     """Two processes that meet before there is a key end with the same one."""
     made = []

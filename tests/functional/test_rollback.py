@@ -49,8 +49,8 @@ def test_rollback_twice_goes_on_to_older_releases(world):
 
 @pytest.mark.parametrize(
     ("to", "reason"),
-    [("", "is no other good release"), ("guestbook-demo-9", "good ones are guestbook-"),
-     ("guestbook-demo-1", "is no other good release")],
+    [("", "is no other good release"), ("guestbook.demo.9", "good ones are guestbook."),
+     ("guestbook.demo.1", "is no other good release")],
 )  # fmt: skip
 def test_rollback_without_target_is_refused(world, to, reason):
     """Without another good release a rollback names those there are."""
@@ -68,4 +68,4 @@ def test_rollback_to_an_id_takes_that_release(world):
     """``to=`` picks a good release, however old."""
     started(world)
     started(world, THIRD)
-    assert _rollback(world, "guestbook-demo-1")["commit"] == OLD
+    assert _rollback(world, "guestbook.demo.1")["commit"] == OLD

@@ -70,9 +70,6 @@ def test_take_known_package_needs_no_push(store, push):
     assert not again.exists()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="store.py take(): filename is the builder's word"
-)
 def test_take_filename_cannot_leave_the_store(store, push, tmp_path):
     """A builder cannot write anywhere else on the master."""
     push()
@@ -81,7 +78,6 @@ def test_take_filename_cannot_leave_the_store(store, push, tmp_path):
     assert not (tmp_path / "stolen").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="store.py digests(): lists empty folders")
 def test_digests_leaves_out_what_was_cut_off(store):
     """A move that was cut off is no reason not to push the package again."""
     (store.root / "bundles" / _DIGEST).mkdir(parents=True)

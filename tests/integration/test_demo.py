@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 from conftest import leftovers
+
 from lab import CLONE
 
+_SESSION = """
+set -e
+. demo/activate
+salt-run holodeck.status
+salt-cloud -Q
+salt demo-web1 test.ping
+salt-call --local test.ping
+echo "URL=$HOLODECK_URL"
+"""
 pytestmark = pytest.mark.integration
 
 
@@ -27,14 +37,12 @@ def test_demo_serves_a_page_and_leaves_nothing(clone):
     """`demo/up` ends in a served page, again changes nothing, `demo/down` is clean."""
     before = leftovers(clone)
     first = _run(clone, "up")
-    url = re.search(r"^  (http://\S+)", first.stdout, re.M)[1]
+    url = re.search(r"^  (http://\S+)", first.stdout, re.MULTILINE)[1]
     assert b"Welcome to the demo" in urllib.request.urlopen(url).read()
     again = _run(clone, "up")
     assert "nothing was changed" in again.stdout
     activated = subprocess.run(
-        ["bash", "-c", ". demo/activate && salt-run holodeck.status && echo "
-         '"URL=$HOLODECK_URL" && salt-cloud -Q >/dev/null && salt demo-web1 test.ping '
-         "&& salt-call --local test.ping"],
+        ["bash", "-c", _SESSION],
         cwd=clone, text=True, capture_output=True, check=False,
     )  # fmt: skip
     assert activated.returncode == 0, activated.stdout + activated.stderr

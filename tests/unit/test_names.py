@@ -99,9 +99,6 @@ def test_host_counts_within_its_role():
     assert names.host("demo", "web", 3) == "demo-web3"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="names.py unit(): both are holodeck-a-b-c.service"
-)
 def test_unit_tells_hyphenated_names_apart():
     """Two services never share a unit."""
     assert names.unit("a", "b-c") != names.unit("a-b", "c")

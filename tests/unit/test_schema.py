@@ -49,7 +49,7 @@ def test_mapping_legal_document_is_returned_whole():
         ({"on": 1}, "root/on: should be true or false, not 1."),
         ({"kind": "apk"}, "root/kind: should be deb or rpm, not 'apk'."),
         ({"kind": []}, "root/kind: should be deb or rpm, not []."),
-        ({"table": [1]}, "root/table: should be a mapping, not [1]."),
+        ({"table": [1]}, "root/table: should be a mapping, not list."),
         ({"list": "a"}, "root/list: should be a list of strs."),
         ({"list": ["a", 1]}, "root/list: should be a list of strs."),
         ({"even": 3}, "root/even: 3 is odd."),

@@ -25,7 +25,7 @@ def _place(secret, **more):
 def defined():
     """Two services in two environments, with secrets of each."""
     service = {
-        "repository": "git://user:repo-secret@example.org/x.git", "port": 8000,
+        "repository": "git://repo-secret@example.org/x.git", "port": 8000,
         "processes": {"web": "gunicorn app"}, "suite": "tests",
         "settings": {"TOKEN": "base", "SHARED": "yes"},
     }  # fmt: skip
