@@ -80,7 +80,8 @@ def _place(place):
     newest = place["newest"]
     if newest and newest["status"] != "good":
         reason = str(newest.get("reason", "")).splitlines()[:1]
-        head += f"\n  newest: {newest['id']} is {newest['status']}: {''.join(reason)}"
+        said = f": {reason[0]}" if reason else ""
+        head += f"\n  newest: {newest['id']} is {newest['status']}{said}"
     rows = [
         (
             row["host"],
@@ -117,13 +118,14 @@ def _history(rows):
 
 
 def _why(row):
-    words = row.get("reason") or row.get("message") or ""
+    back = f"back to {row['to']}" if row.get("to") else ""
+    words = row.get("reason") or row.get("message") or back
     return " ".join(words.split())[:_WHY]
 
 
 def _show(record):
     lines = [f"{record['id']}: {record['kind']}, {record['status']}"]
-    for key in ("commit", "ref", "deployment", "previous", "user", "message",
+    for key in ("commit", "ref", "to", "deployment", "previous", "user", "message",
                 "started", "ended", "reason"):  # fmt: skip
         lines += [_field(key, record[key])] if record.get(key) else []
     lines.append(_field("phases", _phases(record)))
@@ -169,8 +171,12 @@ def _test(result):
     return _table(("tester", "target", "state", "tests"), rows)
 
 
-def _names(hosts):
-    return "\n".join(hosts) or "There was nothing to do."
+def _created(hosts):
+    return f"There now: {', '.join(hosts)}."
+
+
+def _destroyed(hosts):
+    return f"Destroyed: {', '.join(hosts)}." if hosts else "No host was there."
 
 
 def _table(head, rows):
@@ -191,6 +197,6 @@ _RENDERERS = {
     "show": _show,
     "plan": _plan,
     "test": _test,
-    "create": _names,
-    "destroy": _names,
+    "create": _created,
+    "destroy": _destroyed,
 }

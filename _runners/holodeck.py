@@ -20,7 +20,7 @@ _PACK = Path(__file__).resolve().parent.parent
 _FAILED = 1
 
 
-def release(service="", commit="", env="", message="", **options):
+def release(service="", commit=None, env="", message="", **options):
     """
     Bring one commit of a service onto an environment.
 
@@ -115,11 +115,12 @@ def status(service=None, env=None, **options):
         "status",
         options,
         work,
-        good=lambda places: all(p["agree"] or not p["release"] for p in places),
+        # Never released is no fault; never released well is one.
+        good=lambda places: all(p["agree"] or not p["newest"] for p in places),
     )
 
 
-def plan(service="", commit="", env="", **options):
+def plan(service="", commit=None, env="", **options):
     """
     Show what a release would do; change nothing.
 
@@ -162,6 +163,8 @@ def history(service="", env="", limit=20, **options):
     """
 
     def work(world):
+        if not str(limit).isdecimal():
+            raise HolodeckError(f"limit {limit!r}: should be a whole number.")
         return views.history(world, *_place(service, env), limit)
 
     return _answer("history", options, work)
@@ -338,4 +341,6 @@ def _text(commit):
             f"commit {commit!r}: the shell's word was read as a number; quote it "
             "twice: commit='\"12e4567\"'."
         )
-    return str(commit) if commit else ""
+    if commit == "":
+        raise HolodeckError("commit: is empty; leave it out for the service's branch.")
+    return str(commit) if commit is not None else ""

@@ -1,5 +1,6 @@
 """What `demo/up` and `demo/down` do once Python is there."""
 
+import json
 import subprocess
 import sys
 import time
@@ -9,9 +10,9 @@ from repository import Repository
 
 DEMO = Lab("demo", CLONE / ".demo", "hd-demo0", "10.77.0", 24505)
 _STEPS = """
-What happened: a Salt master runs in .demo; salt-cloud booted the hosts below as
-systemd-nspawn containers; one of them built the commit once, three run it behind
-HAProxy, and one tested each of them before it got traffic.
+A Salt master runs in .demo; salt-cloud booted the hosts below as systemd-nspawn
+containers; one of them built the commit once, three run it behind HAProxy, and one
+tested each of them before it got traffic.
 
 {hosts}
 
@@ -25,6 +26,7 @@ Next:
   salt-run holodeck.history guestbook env=demo
   salt-run holodeck.rollback guestbook env=demo
   salt-run holodeck.release kinto env=demo                     # a public package
+  cd .demo/guestbook       # edit, commit, git push origin main, release again
   demo/down
 """
 
@@ -39,7 +41,7 @@ def up():
     repository = Repository(DEMO.home)
     repository.create()
     clock.lap("master")
-    commit = repository.commit("main")
+    commit = _released() or repository.commit("main")
     words = ["guestbook", f"commit={commit}", "env=demo"]
     print(f"salt-run holodeck.release {' '.join(words)}", flush=True)
     done = subprocess.run(
@@ -50,6 +52,19 @@ def up():
         sys.exit(f"The release failed; see {DEMO.home}/master.log, then demo/up again.")
     _explain()
     print(clock)
+
+
+def _released():
+    """Return the commit that stands already, so that `demo/up` again keeps it."""
+    done = DEMO.run(
+        "salt-run", "--out=json", "holodeck.history", "guestbook", "env=demo",
+        check=False,
+    )  # fmt: skip
+    try:
+        rows = json.loads(done.stdout)["history"]
+    except (ValueError, KeyError):
+        return None
+    return next((row["commit"] for row in rows if row["status"] == "good"), None)
 
 
 def down():

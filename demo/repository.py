@@ -79,7 +79,7 @@ class Repository:
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
 
     def _change_title(self):
-        self.edit("guestbook/templates/layout.html", "</title>", " and welcome</title>")
+        self.edit("guestbook/templates/index.html", "<h1>", "<h1>🙂 ")
 
     def _break(self):
         anchor = "    _add_pages(app, book)\n"

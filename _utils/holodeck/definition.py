@@ -203,6 +203,15 @@ def _check_ports(environment, services, path, faults):
                 f"listens on port {port} of the same hosts as {owners[port]}",
             )
         owners.setdefault(port, name)
+    binds = {}
+    for name, placement in environment.services.items():
+        bind = placement.listen.split()[0]
+        if bind in binds:
+            faults.add(
+                f"{path}/services/{name}/listen",
+                f"{bind} is the bind of {binds[bind]} already",
+            )
+        binds.setdefault(bind, name)
 
 
 def _listing(values):

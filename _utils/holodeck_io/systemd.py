@@ -66,7 +66,7 @@ def show(unit):
     return values
 
 
-def journal(unit, lines=15):
+def journal(unit, lines=40):
     """Return the last lines that a unit wrote."""
     done = process.run(
         ["journalctl", "--unit", unit, "--lines", str(lines), "--output", "cat",

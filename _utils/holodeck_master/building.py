@@ -13,8 +13,11 @@ class UnknownCommitError(HolodeckError):
     """What was asked for is no commit of the service."""
 
 
-def check_ref(ref):
+def check_ref(service, ref):
     """Refuse what cannot name a commit, before anything is touched."""
+    if not service.repository:
+        _fixed_commit(service, ref)
+        return
     if ref and not names.is_ref(ref):
         raise UnknownCommitError(
             f"Commit {ref!r}: is no name of a branch, a tag or a commit; use letters, "
@@ -30,16 +33,10 @@ def resolve(world, environment, service, ref):
     service without a repository has one commit, its lock's digest.
     """
     if not service.repository:
-        fixed = service.fixed_commit
-        if ref and not (names.is_commit_prefix(ref) and fixed.startswith(ref)):
-            raise UnknownCommitError(
-                f"Commit {ref}: {service.name} has no repository, its lock alone says "
-                f"what it is: {fixed}. Leave `commit` out."
-            )
-        return fixed
+        return _fixed_commit(service, ref)
     if names.is_commit(ref):
         return ref
-    check_ref(ref)
+    check_ref(service, ref)
     builder = _builder(environment)
     try:
         found = world.fleet.call(
@@ -49,6 +46,16 @@ def resolve(world, environment, service, ref):
     except fleet.CallFailedError as error:
         raise UnknownCommitError("\n".join(r.error for r in error.replies)) from error
     return found[builder]
+
+
+def _fixed_commit(service, ref):
+    fixed = service.fixed_commit
+    if ref and not (names.is_commit_prefix(ref) and fixed.startswith(ref)):
+        raise UnknownCommitError(
+            f"Commit {ref}: {service.name} has no repository, its lock alone says "
+            f"what it is: {fixed}. Leave `commit` out."
+        )
+    return fixed
 
 
 def build(world, environment, service, commit, statuses, last=None):

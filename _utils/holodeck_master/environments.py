@@ -91,7 +91,7 @@ def _prepare(world, environment, hosts):
     world.say("hosts", f"applying the base states to {_listing(hosts)}")
     _remember_addresses(world, environment, hosts)
     # A highstate, which also brings the pack's code to the minions.
-    world.fleet.call(hosts, "state.apply", deadline_s=_STATES_S)
+    world.fleet.call(hosts, "state.apply", deadline_s=_STATES_S, queue=True)
     known = world.records.environment(environment.name).get("prepared", [])
     prepared = sorted({*known, *hosts})
     world.records.keep_environment(environment.name, prepared=prepared)
@@ -180,7 +180,11 @@ def _refresh_balancers(world, environment, fresh):
     if changed:
         world.say("hosts", f"telling {_listing(changed)} of its servers")
         world.fleet.call(
-            changed, "state.apply", deadline_s=_STATES_S, mods="holodeck.balancer"
+            changed,
+            "state.apply",
+            deadline_s=_STATES_S,
+            mods="holodeck.balancer",
+            queue=True,
         )
     world.records.keep_environment(
         environment.name, balancers=dict.fromkeys(members, digest)

@@ -21,7 +21,7 @@ def release(world, service, environment, ref, order):
         Facts for the record: who, and why.
     """
     plan = plan_for(world, service, environment)
-    building.check_ref(ref)
+    building.check_ref(plan.service, ref)
     with locks.held(world.opts, *plan.key, f"release of {ref or 'the newest commit'}"):
         _bury_the_dead(world, plan)
         last = world.records.last_good(*plan.key)
@@ -90,6 +90,9 @@ def _rollback_target(world, plan, last, to):
         if record["status"] in {records.GOOD, records.ROLLED_BACK}
         and record["deployment"] != last["deployment"]
     ]
+    if not to and history[0]["status"] == records.ABORTED and "back" not in history[0]:
+        # What a dead runner left mixed is brought back to where it was.
+        return last
     if to:
         candidates = [record for record in candidates if record["id"] == to]
     else:
@@ -98,6 +101,7 @@ def _rollback_target(world, plan, last, to):
         return candidates[0]
     good = ", ".join(r["id"] for r in history if r["status"] == records.GOOD) or "none"
     raise HolodeckError(
-        f"Rollback to {to or 'the release before'}: is no other good release of "
-        f"{plan.service.name} in {plan.environment.name}; good ones are {good}."
+        f"Rollback: {to or 'the release before'} is not an earlier good release of "
+        f"{plan.service.name} in {plan.environment.name} with another commit or "
+        f"configuration than now; the good ones are {good}."
     )

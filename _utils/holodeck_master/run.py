@@ -11,6 +11,8 @@ from holodeck import names, rollout
 from holodeck_io.errors import HolodeckError
 from holodeck_master import building, environments, pillar, records, signals, stages
 
+_INTERRUPTS = (KeyboardInterrupt, SystemExit, signals.InterruptedReleaseError)
+
 
 class Run:
     """One release under way: its record, and what was switched so far."""
@@ -40,7 +42,7 @@ class Run:
         except HolodeckError as error:
             self._fail(error)
         except (Exception, KeyboardInterrupt, SystemExit) as error:
-            # Ctrl-C, a full disk, a mistake of ours: hosts go back all the same.
+            # A full disk, a mistake of ours: hosts go back all the same.
             self._fail(error)
             raise
 
@@ -166,8 +168,8 @@ class Run:
 
     def _fail(self, error):
         """Record the reason, and bring back what was switched."""
-        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-        self.record["reason"] = "interrupted" if interrupted else str(error)
+        interrupted = isinstance(error, _INTERRUPTS)
+        self.record["reason"] = str(error) or type(error).__name__
         self.world.say("failed", self.record["reason"])
         with self._phase("back"), signals.shielded():
             self.record["back"] = self._go_back()

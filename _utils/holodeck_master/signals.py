@@ -1,37 +1,49 @@
-"""Signals around a release: a hang-up interrupts, nothing stops the way back."""
+"""Signals around a release: they interrupt it, and nothing stops the way back."""
 
 import contextlib
 import signal
 import threading
 
+from holodeck_io.errors import HolodeckError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class InterruptedReleaseError(HolodeckError):
+    """Somebody, or a closed terminal, ended the release."""
+
 
 @contextlib.contextmanager
 def interruptible():
-    """Let a hang-up end the work as Ctrl-C does; by default it kills at once."""
+    """
+    Turn signals into an error that is handled as any other.
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
+    By default a hang-up kills at once, and Salt's handler ends in a traceback.
+    """
 
-    with _handled({signal.SIGHUP: interrupt}):
+    def interrupt(number, _):
+        raise InterruptedReleaseError(
+            f"It was interrupted by {signal.Signals(number).name}."
+        )
+
+    with _handled(interrupt):
         yield
 
 
 @contextlib.contextmanager
 def shielded():
     """Let no signal but SIGKILL stop the work."""
-    with _handled(
-        dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
-    ):
+    with _handled(signal.SIG_IGN):
         yield
 
 
 @contextlib.contextmanager
-def _handled(handlers):
+def _handled(handler):
     # Python takes handlers in the main thread alone; a reactor's runner is in none.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, how) for number, how in handlers.items()}
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
     finally:

@@ -126,7 +126,7 @@ def _suite(world, plan, commit, dealt):
         arguments, "webtest.run", deadline_s=plan.rules.suite_s + _GRACE_S
     )
     faults = [
-        f"from {tester}, {fault}"
+        f"{fault.rstrip('.')} (tested from {tester})"
         for tester, targets in dealt.items()
         for fault in results_of_suites.doubts(
             results[tester], [target["name"] for target in targets]

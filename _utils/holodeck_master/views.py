@@ -2,7 +2,7 @@
 
 from holodeck import names, rollout, spec
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, pillar, stages
+from holodeck_master import building, locks, pillar, stages
 from holodeck_master.plan import plan_for
 
 _ASK_S = 40
@@ -23,7 +23,8 @@ def status(world, service=None, environment=None):
 def history(world, service, environment, limit):
     """Return the newest records of a service in an environment."""
     plan = plan_for(world, service, environment)
-    return [_row(record) for record in world.records.history(*plan.key)[:limit]]
+    records = world.records.history(*plan.key)[: int(limit)]
+    return [_row(world, record) for record in records]
 
 
 def show(world, release):
@@ -39,8 +40,8 @@ def show(world, release):
 
 def preview(world, service, environment, ref):
     """Return what a release would do, before anything happens."""
-    building.check_ref(ref)
     wanted = plan_for(world, service, environment)
+    building.check_ref(wanted.service, ref)
     last = world.records.last_good(*wanted.key)
     replies = world.fleet.ask(wanted.environment.all_members(), "webapp.status", _ASK_S)
     missing = sorted(host for host, reply in replies.items() if not reply.ok)
@@ -55,7 +56,8 @@ def preview(world, service, environment, ref):
         "commit": commit,
         "from": last and last["commit"],
         "unchanged": bool(last)
-        and last["deployment"] == names.deployment(commit, config),
+        and last["deployment"] == names.deployment(commit, config)
+        and _all_at(wanted, replies, last),
         "commits": _commits(world, wanted, last, commit, builder_is_there),
         "configuration": _configuration(last, config),
         "create": [host for host in missing if host in wanted.environment.profiles()],
@@ -75,6 +77,7 @@ def test(world, service, environment):
     if last is None:
         raise HolodeckError(f"{service} in {environment}: has no good release to test.")
     hosts = plan.environment.members("web")
+    stages.stage(world, plan.environment.members("tester"), [last["suite"]])
     return {
         "hosts": stages.suite_on_hosts(world, plan, last["commit"], hosts),
         "balancers": stages.suite_on_balancers(world, plan, last["commit"]),
@@ -118,8 +121,8 @@ def _place_status(world, plan):
     return {
         "service": service,
         "environment": environment.name,
-        "release": last and _row(last),
-        "newest": _row(newest[0]) if newest else None,
+        "release": last and _row(world, last),
+        "newest": _row(world, newest[0]) if newest else None,
         "hosts": rows,
         "agree": bool(last) and all(not row["drift"] for row in rows),
     }
@@ -155,10 +158,16 @@ def _drift(found, intact, last, rotation):
         yield "out of rotation"
 
 
-def _row(record):
-    keys = ("id", "status", "kind", "commit", "ref", "started", "ended", "reason",
+def _row(world, record):
+    keys = ("id", "status", "kind", "commit", "ref", "to", "started", "ended", "reason",
             "message", "user")  # fmt: skip
     row = {key: record.get(key) for key in keys if record.get(key)}
+    place = (record["service"], record["environment"])
+    if record["status"] == "running" and not locks.is_held(world.opts, *place):
+        row |= {
+            "status": "dead",
+            "reason": "its runner died; release again",
+        }
     row["seconds"] = _seconds(record)
     return row
 
@@ -171,6 +180,16 @@ def _usual_seconds(world, plan):
     past = [r for r in world.records.history(*plan.key) if r["status"] == "good"]
     times = sorted(_seconds(record) for record in past[:5])
     return times[len(times) // 2] if times else None
+
+
+def _all_at(plan, replies, last):
+    """Tell whether every web host runs the deployment of ``last``."""
+    found = [replies[host].value or {} for host in plan.environment.members("web")]
+    return all(
+        status.get("services", {}).get(plan.service.name, {}).get("deployment")
+        == last["deployment"]
+        for status in found
+    )
 
 
 def _commits(world, plan, last, commit, builder_is_there):

@@ -1,6 +1,7 @@
 """Whether the processes of a deployment run, are its own, and answer."""
 
 import http.client
+import re
 import time
 
 from holodeck import masking, names
@@ -13,18 +14,28 @@ _REQUEST_S = 5
 # More restarts than this within one wait is a crash loop: no need to wait on.
 _RESTARTS = 2
 _OK = range(200, 300)
+_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*$", re.MULTILINE)
 
 
 def wait(summary, timeout_s):
     """Return when the deployment is healthy; raise with the reason if never."""
     end = time.monotonic() + timeout_s
     while (reason := fault(summary)) is not None:
-        if time.monotonic() > end or _crashes(summary):
+        crashes = _crashes(summary)
+        if crashes or time.monotonic() > end:
+            words = _last_words(summary)
+            when = "it crashes again and again" if crashes else f"after {timeout_s} s"
+            what = f"{summary['service']} {names.short(summary['commit'])}"
             raise HolodeckError(
-                f"{summary['service']} {names.short(summary['commit'])}: is not "
-                f"healthy after {timeout_s} s at most: {reason}\n{_last_words(summary)}"
+                f"{what} is not healthy, {when}: {_cause(words) or reason}\n{words}"
             )
         time.sleep(_POLL_S)
+
+
+def _cause(words):
+    """Return the line that names an exception, which a server's own frames bury."""
+    named = _EXCEPTION.findall(words)
+    return named[0] if named else ""
 
 
 def fault(summary):
