@@ -68,11 +68,13 @@ class Host:
     deployment: str | None = None
     tested: str | None = None
     rotation: bool = False
+    kept: set = field(default_factory=set)
+    order: int = 0
 
 
 @dataclass
 class Fleet:
-    """The minions; ``faults`` is ``{step: error or text}``, each met once."""
+    """The minions; ``faults`` is ``{step: error, text or deed}``, each met once."""
 
     root: object
     config: Callable
@@ -80,6 +82,7 @@ class Fleet:
     steps: list = field(default_factory=list)
     dangers: list = field(default_factory=list)
     pruned: list = field(default_factory=list)
+    applied: list = field(default_factory=list)
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
     wrong_bytes: str = ""
     in_service: bool = False
@@ -125,7 +128,9 @@ class Fleet:
         self.dead = isinstance(fault, Killed)
         if isinstance(fault, BaseException):
             raise fault
-        if fault:
+        if callable(fault):
+            fault()
+        elif fault:
             raise _RefusedError(fault)
 
     def _watch(self):
@@ -207,13 +212,20 @@ class Fleet:
             }
         }
 
-    def _webapp_switch(self, host, name, commit, deployment, timeout_s):
+    def _state_apply(self, host, mods):
+        self.applied.append((_short(host), mods))
+
+    def _webapp_switch(self, host, name, commit, deployment, timeout_s, order):
         one = self.hosts[host]
+        if order <= one.order:
+            raise _RefusedError("a later switch came before this one")
+        one.order = order
         changed = one.commit != commit
         # What went back was tested when it was released.
         one.tested = commit if deployment else one.tested
         one.commit = commit
         one.deployment = deployment or names.deployment(commit, self.config())
+        one.kept.add(one.deployment)
         self._step(f"switch {_short(host)} {LABELS[commit]}")
         return {"deployment": one.deployment, "changes": {name: 1} if changed else {}}
 
@@ -232,7 +244,7 @@ class Fleet:
         }
 
     def _webapp_has(self, host, name, deployment):
-        return self.hosts[host].deployment == deployment or deployment in self.kept
+        return deployment in self.hosts[host].kept
 
     def _bundle_register(self, host):
         return []

@@ -22,16 +22,28 @@ def test_run_returns_output_and_status():
     assert (done.stdout, done.returncode) == ("a\ufffd", 3)
 
 
-def test_run_failure_shows_argv_status_and_last_lines():
-    """A failed command is one error with what was run, and how it ended."""
-    code = "import sys; [print(n, file=sys.stderr) for n in range(99)]; sys.exit(2)"
+def _failure(lines):
+    code = (
+        f"import sys; [print(n, file=sys.stderr) for n in range({lines})]; sys.exit(2)"
+    )
     with pytest.raises(CommandError) as failed:
         process.run(_python(code))
-    message = str(failed.value)
+    return str(failed.value)
+
+
+def test_run_failure_shows_argv_status_first_and_last_lines():
+    """A failed command is one error: what was run, how it began, and how it ended."""
+    message = _failure(99)
     assert message.startswith(sys.executable)
-    assert "ended with status 2: " in message
-    assert message.splitlines()[-1] == "98"
-    assert len(message.splitlines()) == 20
+    first, *lines = message.partition("ended with status 2: ")[2].splitlines()
+    assert [first, *lines[:5]] == ["0", "1", "2", "3", "4", "…"]
+    assert lines[5:] == [str(n) for n in range(84, 99)]
+
+
+def test_run_failure_of_few_words_shows_them_all():
+    """Nothing is left out where all of it is short."""
+    lines = _failure(20).partition("ended with status 2: ")[2].splitlines()
+    assert lines == [str(n) for n in range(20)]
 
 
 def test_run_words_are_never_a_shells():

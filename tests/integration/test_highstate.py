@@ -15,7 +15,7 @@ def test_highstate_after_a_release_changes_nothing(at_main):
 
 def test_highstate_starts_what_was_stopped(at_main):
     """A stopped service runs again, at the released commit; then nothing changes."""
-    at_main.inside("demo-web2", "systemctl", "stop", "holodeck-guestbook-web")
+    at_main.inside("demo-web2", "systemctl", "stop", "holodeck-guestbook.web")
     planned = _webapp(at_main, "demo-web2", "test=True")
     assert planned["result"] is None
     done = _webapp(at_main, "demo-web2")

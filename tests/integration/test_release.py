@@ -1,6 +1,7 @@
 """Releases on real hosts, under a steady load."""
 
 import re
+import signal
 import subprocess
 import time
 import urllib.request
@@ -37,6 +38,7 @@ def test_release_again_changes_nothing_and_says_so(at_main):
     """The same release a second time touches no host and leaves no record."""
     before = at_main.history()
     pids = _main_pids(at_main)
+    assert "0" not in pids.values()
     code, record = at_main.release("main")
     assert (code, record["unchanged"]) == (0, True)
     assert at_main.history() == before
@@ -169,7 +171,7 @@ def _main_pids(world):
     return {
         name: world.inside(
             name, "systemctl", "show", "--property=MainPID", "--value",
-            "holodeck-guestbook-web.service",
+            "holodeck-guestbook.web.service",
         ).stdout.strip()
         for name in ("demo-web1", "demo-web2", "demo-web3")
     }  # fmt: skip
@@ -188,3 +190,51 @@ def _wait_for_phase(process, pattern):
         if re.search(pattern, line):
             return
     raise AssertionError(f"{pattern} was never said")
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGHUP])
+def test_interrupted_release_goes_back(at_main, sign):
+    """Ctrl-C or a closed terminal brings every host back, and says so."""
+    with Probe(at_main.url) as probe:
+        running = _start(at_main, "next")
+        _wait_for_phase(running, "demo-web2: out of rotation")
+        running.send_signal(sign)
+        text, _ = running.communicate()
+    assert running.returncode == 1
+    assert "is aborted: It was interrupted" in text
+    assert "Exception occurred in runner" not in text
+    assert not any(row["drift"] for row in at_main.hosts().values())
+    assert not probe.tally.failed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["release", "guestbook", "enviroment=demo"],
+        ["release"],
+        ["release", "guestbook", "commit=", "env=demo"],
+        ["status", "env=nowhere"],
+        ["history", "guestbook", "env=demo", "limit=many"],
+        ["rollback", "kinto", "env=nowhere"],
+    ],
+)
+def test_wrong_call_says_why_and_exits_with_1(world, words):
+    """A script that calls wrongly is told so by the exit code too."""
+    code, data = world.runner(*words)
+    assert code == 1
+    assert data["kind"] == "error"
+
+
+def test_new_service_reaches_standing_balancers(at_main):
+    """A service added to pillar is released without touching a balancer by hand."""
+    extra = at_main.lab.home / "pillar/holodeck/kinto/init.sls"
+    text = extra.read_text()
+    extra.write_text(text.replace("'*:8888'", "'*:8889'"))
+    try:
+        assert at_main.release("", service="kinto")[0] == 0
+        with urllib.request.urlopen(f"{at_main.url}:8889/v1/") as answer:
+            assert answer.status == 200
+        assert not any(row["drift"] for row in at_main.hosts().values())
+    finally:
+        extra.write_text(text)
+        at_main.release("", service="kinto")

@@ -99,16 +99,33 @@ def test_installed_argv_asks_for_this_packs_packages(kind):
 
 
 @pytest.mark.parametrize(
-    ("text", "names"),
+    ("text", "found"),
     [
-        ("", set()),
-        ("ii  holodeck-a\nii  holodeck-b\n", {"holodeck-a", "holodeck-b"}),
-        ("ii holodeck-a\n", {"holodeck-a"}),
+        ("", {}),
+        ("ii  holodeck-a 1.0\nii  holodeck-b 1.f\n",
+         {"holodeck-a": "1.0", "holodeck-b": "1.f"}),
+        ("ii holodeck-a 1.0\n", {"holodeck-a": "1.0"}),
         # removed, half installed, unpacked, reinstall required
-        ("rc  holodeck-a\niH  holodeck-b\niU  holodeck-c\niiR holodeck-d\n", set()),
-        ("un  holodeck-a\nii  holodeck-b\n", {"holodeck-b"}),
+        ("rc  holodeck-a 1\niH  holodeck-b 1\niU  holodeck-c 1\niiR holodeck-d 1\n",
+         {}),
+        # known and never installed: dpkg shows no version
+        ("un  holodeck-a \nii  holodeck-b 1.0\n", {"holodeck-b": "1.0"}),
+        ("ii  holodeck-a \n", {}),
     ],
-)
-def test_parse_installed_takes_whole_packages_only(text, names):
-    """What dpkg or rpm did not finish is not installed."""
-    assert packaging.parse_installed(text) == names
+)  # fmt: skip
+def test_parse_installed_takes_whole_packages_only(text, found):
+    """What dpkg or rpm did not finish is not installed; the rest has its version."""
+    assert packaging.parse_installed(text) == found
+
+
+def test_layer_version_is_the_contents():
+    """Other content is another version, legal in both formats."""
+    assert packaging.layer_version("0123456789abcdef" * 4) == "1.0123456789ab"
+
+
+def test_register_argv_leaves_the_files_alone():
+    """The database learns of files that the package manager does not touch."""
+    argv = packaging.register_argv("deb", "/x.deb", "/opt/r")
+    assert {"--path-exclude=/opt/r", "--path-exclude=/opt/r/*"} < set(argv)
+    assert argv[-2:] == ["--install", "/x.deb"]
+    assert "--justdb" in packaging.register_argv("rpm", "/x.rpm", "/opt/r")

@@ -1,5 +1,6 @@
 """What each host may know: its own part, and nothing else."""
 
+import dataclasses
 import json
 
 import pytest
@@ -48,9 +49,10 @@ def defined():
     )  # fmt: skip
 
 
-def _web(defined):
+def _web(defined, busy=()):
     environment = defined.environments["staging"]
-    return slices.web(defined, environment, {"guestbook": "c"}, {"guestbook": _RECORD})
+    digests, releases = {"guestbook": "c"}, {"guestbook": _RECORD}
+    return slices.web(defined, environment, digests, releases, busy)
 
 
 def test_web_sees_its_own_settings_over_the_services(defined):
@@ -80,8 +82,15 @@ def test_web_learns_what_was_released_and_no_more(defined):
 def test_web_before_any_release_has_none(defined):
     """A host of a service that was never released has nothing to install."""
     environment = defined.environments["production"]
-    found = slices.web(defined, environment, {"guestbook": "a", "kinto": "b"}, {})
+    found = slices.web(defined, environment, {"guestbook": "a", "kinto": "b"}, {}, ())
     assert {s["release"] for s in found["services"].values()} == {None}
+
+
+@pytest.mark.parametrize("busy", [{"guestbook"}, {"kinto"}, set()])
+def test_web_learns_what_is_being_released(defined, busy):
+    """While a release of a service runs its hosts know, and leave it alone."""
+    found = _web(defined, busy)["services"]["guestbook"]
+    assert found["busy"] is ("guestbook" in busy)
 
 
 def test_balancer_knows_servers_and_no_settings(defined):
@@ -96,11 +105,12 @@ def test_balancer_knows_servers_and_no_settings(defined):
         assert hidden not in text
 
 
-def test_balancer_leaves_out_hosts_without_address(defined):
-    """A host that was never made is no server."""
+@pytest.mark.parametrize("known", [{}, {"s2": "10.0.0.2", "p1": "10.0.0.3"}])
+def test_balancer_never_loses_a_server_without_address(defined, known):
+    """A server whose address is unknown is an error by name, not a smaller pool."""
     environment = defined.environments["staging"]
-    found = slices.balancer(defined, environment, {"s2": "10.0.0.2", "p1": "10.0.0.3"})
-    assert [s["id"] for s in found["services"]["guestbook"]["servers"]] == ["s2"]
+    with pytest.raises(LookupError, match="s1.*: are not in the records; release"):
+        slices.balancer(defined, environment, known)
 
 
 @pytest.mark.parametrize("role", ["tester", "builder"])
@@ -112,7 +122,24 @@ def test_other_roles_know_their_role_alone(defined, role):
 
 def test_configuration_holds_all_that_makes_a_unit(defined):
     """A change of anything that a host's configuration is made of is a change of it."""
-    service = defined.services["guestbook"]
+    found = _configuration(defined)
+    assert set(found) == {
+        "format", "processes", "port", "health", "recipe", "settings", "files",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"python": "/usr/bin/python3.12"}, {"packager": "fpm"}, {"lock": "other.txt"},
+     {"requirements": "x --hash=y"}],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_configuration_changes_with_the_recipe(defined, change):
+    """The same commit built another way is another deployment, never "unchanged"."""
+    assert _configuration(defined, **change) != _configuration(defined)
+
+
+def _configuration(defined, **change):
+    service = dataclasses.replace(defined.services["guestbook"], **change)
     placement = defined.environments["staging"].services["guestbook"]
-    found = slices.configuration(service, placement)
-    assert set(found) == {"format", "processes", "port", "health", "settings", "files"}
+    return slices.configuration(service, placement)
