@@ -17,6 +17,7 @@ from salt.exceptions import PublishError, SaltClientError, SaltReqTimeoutError
 
 from holodeck import outcome
 from holodeck_io.errors import HolodeckError
+from holodeck_master import signals
 
 _POLL_S = 0.25
 # A minion that runs the job answers find_job at once; one that is silent this
@@ -118,6 +119,7 @@ class _Jobs:
         probe_at = time.monotonic() + _PROBE_EVERY_S
         while self._misses and time.monotonic() < end:
             self._collect()
+            signals.check()
             if self._misses and time.monotonic() > probe_at:
                 self._drop_lost()
                 self._probe()

@@ -7,6 +7,7 @@ import threading
 from holodeck_io.errors import HolodeckError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_caught = []
 
 
 class InterruptedReleaseError(HolodeckError):
@@ -16,25 +17,31 @@ class InterruptedReleaseError(HolodeckError):
 @contextlib.contextmanager
 def interruptible():
     """
-    Turn signals into an error that is handled as any other.
+    Let signals end the work where it calls :func:`check`.
 
-    By default a hang-up kills at once, and Salt's handler ends in a traceback.
+    An exception raised by a handler would surface anywhere, also in the parts of
+    Salt that swallow every exception. By default a hang-up kills at once, and
+    Salt's own handler ends in a traceback.
     """
-
-    def interrupt(number, _):
-        raise InterruptedReleaseError(
-            f"It was interrupted by {signal.Signals(number).name}."
-        )
-
-    with _handled(interrupt):
+    _caught.clear()
+    with _handled(lambda number, _: _caught.append(number)):
         yield
 
 
 @contextlib.contextmanager
 def shielded():
     """Let no signal but SIGKILL stop the work."""
+    _caught.clear()
     with _handled(signal.SIG_IGN):
         yield
+
+
+def check():
+    """Raise :class:`InterruptedReleaseError` when a signal came."""
+    if _caught:
+        name = signal.Signals(_caught[0]).name
+        _caught.clear()
+        raise InterruptedReleaseError(f"It was interrupted by {name}.")
 
 
 @contextlib.contextmanager

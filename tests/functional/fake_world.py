@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import salt.config
 
 from holodeck import definition, names
-from holodeck_master import fleet, pillar, records, release, world
+from holodeck_master import fleet, pillar, records, release, signals, world
 
 WEB = ["demo-web1", "demo-web2", "demo-web3"]
 OLD, NEW, THIRD = "0" * 40, "1" * 40, "3" * 40
@@ -134,6 +134,8 @@ class Fleet:
             raise _RefusedError(fault)
 
     def _watch(self):
+        # The real one waits here, and looks for signals meanwhile.
+        signals.check()
         inside = [name for name, host in self.hosts.items() if host.rotation]
         if self.in_service and not inside:
             self.dangers.append(f"{self.steps[-1:]}: the pool is empty")
@@ -212,7 +214,8 @@ class Fleet:
             }
         }
 
-    def _state_apply(self, host, mods):
+    def _state_apply(self, host, mods, queue):
+        assert queue, "a highstate may run just then"
         self.applied.append((_short(host), mods))
 
     def _webapp_switch(self, host, name, commit, deployment, timeout_s, order):

@@ -65,6 +65,37 @@ def test_held_killed_owner_frees_the_lock(opts, owner):
         pass
 
 
+def test_is_held_by_another_process_while_it_lives(opts, owner):
+    """Who asks learns of another's release, only of it, and never after its death."""
+    assert locks.is_held(opts, "guestbook", "demo") is True
+    assert locks.is_held(opts, "guestbook", "staging") is False
+    owner.kill()
+    owner.wait()
+    assert locks.is_held(opts, "guestbook", "demo") is False
+
+
+def test_is_held_of_what_never_was_makes_nothing(opts, tmp_path):
+    """Where nothing was ever released no lock is held, and none is made."""
+    assert locks.is_held(opts, "guestbook", "demo") is False
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_is_held_follows_the_lock_and_does_not_take_it(opts):
+    """The question never refuses the release that is about to begin."""
+    for _ in range(2):
+        with locks.held(opts, "guestbook", "demo", ""):
+            assert locks.is_held(opts, "guestbook", "demo") is True
+        assert locks.is_held(opts, "guestbook", "demo") is False
+
+
+def test_environment_held_is_not_a_services_lock(opts):
+    """While hosts are made, no service counts as being released."""
+    with locks.environment_held(opts, "demo"):
+        assert locks.is_held(opts, "guestbook", "demo") is False
+        with locks.held(opts, "guestbook", "demo", ""):
+            pass
+
+
 def test_held_leaves_the_lock_free_after_an_error(opts):
     """A release that fails does not keep the next one out."""
     with pytest.raises(ZeroDivisionError), locks.held(opts, "guestbook", "demo", ""):

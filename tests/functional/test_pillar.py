@@ -1,5 +1,6 @@
 """The shipped definition and each host's slice, by Salt's own pillar compiler."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import salt.config
 import salt.loader
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import pillar, records
+from holodeck_master import locks, pillar, records
 
 _PACK = Path(__file__).parents[2]
 
@@ -82,6 +83,44 @@ def _slice(opts, minion):
     return mine["holodeck"](minion, {})
 
 
+_DEMO = ["demo-web1", "demo-web2", "demo-web3", "demo-balancer1", "demo-tester1"]
+
+
+def _remember(opts, addresses=True):
+    """Keep the hosts of the demo as prepared, as a release does."""
+    known = {host: f"10.0.0.{n}" for n, host in enumerate(_DEMO)}
+    records.Records(opts).keep_environment(
+        "demo", prepared=_DEMO, addresses=known if addresses else {}
+    )
+
+
+def test_ext_pillar_error_is_of_our_hosts_alone(write, caplog):
+    """A broken definition fails a host of ours, and leaves all other minions alone."""
+    opts = write("holodeck: {services: {}}")
+    _remember(opts)
+    with pytest.raises(HolodeckError, match="environments: is missing"):
+        _slice(opts, "demo-web1")
+    assert _slice(opts, "stranger") == {}
+    assert "Pillar of stranger: without holodeck" in caplog.text
+
+
+def test_ext_pillar_balancer_without_addresses_is_an_error(opts):
+    """A balancer never loses servers by a loss of records; a new one has none yet."""
+    assert _slice(opts, "demo-balancer1") == {}
+    _remember(opts, addresses=False)
+    with pytest.raises(LookupError, match=r"demo-web1.*: are not in the records"):
+        _slice(opts, "demo-balancer1")
+
+
+def test_ext_pillar_tells_what_is_being_released(opts):
+    """A host knows, while the lock is held, that a release looks after the service."""
+    for busy in (True, False):
+        hold = locks.held(opts, "guestbook", "demo", "") if busy else nullcontext()
+        with hold:
+            found = _slice(opts, "demo-web1")["holodeck"]["services"]
+        assert (found["guestbook"]["busy"], found["kinto"]["busy"]) == (busy, False)
+
+
 def test_ext_pillar_gives_each_role_its_own(opts):
     """Salt loads the external pillar; web hosts, balancers and testers differ."""
     web = _slice(opts, "demo-web1")["holodeck"]
@@ -90,7 +129,10 @@ def test_ext_pillar_gives_each_role_its_own(opts):
     assert web["services"]["guestbook"]["release"] is None
     tester = _slice(opts, "demo-tester1")["holodeck"]
     assert tester == {"environment": "demo", "role": "tester"}
-    assert "only-for-this-demo" not in str(_slice(opts, "demo-balancer1"))
+    _remember(opts)
+    balancer = _slice(opts, "demo-balancer1")["holodeck"]
+    assert len(balancer["services"]["guestbook"]["servers"]) == 3
+    assert "only-for-this-demo" not in str(balancer)
 
 
 @pytest.mark.parametrize("minion", ["stranger", "demo-web4", "holodeck"])

@@ -221,6 +221,17 @@ def test_deployed_new_host_takes_the_pillar(host, apply):
     assert host.changed == ["switch None"]
 
 
+@pytest.mark.parametrize("test", [True, False])
+def test_deployed_leaves_a_release_alone(host, apply, test):
+    """A highstate in the middle of a release switches nothing, however things are."""
+    _here(host)
+    host.fault = "it is drained"
+    result = apply("webapp.deployed", "guestbook", NEW, test=test, busy=True)
+    assert (result["result"], result["changes"]) == (True, {})
+    assert result["comment"] == "guestbook is being released; left alone."
+    assert host.changed == []
+
+
 def test_deployed_healing_shows_what_was_wrong(host, apply):
     """A service that is at its commit but not healthy is switched again."""
     _here(host)

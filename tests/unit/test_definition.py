@@ -113,6 +113,12 @@ _CASES = [
     (f"{_PLACE}/listen", "*:65536", f"{_PLACE}/listen: '*:65536' is no HAProxy bind"),
     (f"{_PLACE}/listen", "*:80\nbind", f"{_PLACE}/listen: '*:80\\nbind' is no HAP"),
     (f"{_PLACE}/listen", 80, f"{_PLACE}/listen: 80 is no HAProxy bind"),
+    pytest.param(
+        f"{_PLACE}/listen", "", f"{_PLACE}/listen: '' is no HAProxy bind",
+        marks=pytest.mark.xfail(
+            strict=True, reason="definition.py _is_bind(): IndexError on no word"
+        ),
+    ),
     (f"{_PLACE}/url", "book.example.org", f"{_PLACE}/url: 'book.example.org' does not"),
     (f"{_PLACE}/allow_writes", "yes", f"{_PLACE}/allow_writes: should be"),
     (f"{_PLACE}/rollout/batch", 0, f"{_PLACE}/rollout/batch: should be a whole number"),
@@ -122,12 +128,51 @@ _CASES = [
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "fault"), _CASES, ids=[f"{p}={v!r}" for p, v, _ in _CASES]
+    ("path", "value", "fault"),
+    _CASES,
+    ids=[
+        "{}={!r}".format(*(case if isinstance(case, tuple) else case.values)[:2])
+        for case in _CASES
+    ],
 )
 def test_parse_broken_rule_is_named(path, value, fault):
     """A document that breaks one rule has a fault that begins with its path."""
     faults = _faults(_with(path, value))
     assert any(found.startswith(fault) for found in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("port", "listen", "fault"),
+    [(8001, "*:81", ""), (8001, "*:80 ssl crt /x", "other/listen: *:80 is the bind"),
+     (8000, "*:81", "other: listens on port 8000 of the same hosts as guestbook")],
+)  # fmt: skip
+def test_parse_two_services_share_hosts_and_no_port(port, listen, fault):
+    """Two services of an environment have ports and binds of their own."""
+    data = copy.deepcopy(_LEGAL)
+    data["services"]["other"] = {**data["services"]["guestbook"], "port": port}
+    data["environments"]["demo"]["services"]["other"] = {"listen": listen}
+    if fault:
+        assert fault in "\n".join(_faults(data))
+    else:
+        assert set(definition.parse(data).services) == {"guestbook", "other"}
+
+
+@pytest.mark.parametrize(
+    ("url", "legal"),
+    [("git://example.org/x.git", True), ("git@example.org:x.git", True),
+     ("ssh://git@example.org/x.git", True), ("/srv/git/x.git", True),
+     ("https://me:hunter2@example.org/x.git", False), ("-u", False), ("", False),
+     ("a b", False), (["hunter2"], False)],
+)  # fmt: skip
+def test_parse_repository_has_no_password_and_shows_none(url, legal):
+    """A URL with a password is refused, and the fault does not show it."""
+    data = _with(f"{_SERVICE}/repository", url)
+    if legal:
+        assert definition.parse(data).services["guestbook"].repository == url
+    else:
+        faults = "\n".join(_faults(data))
+        assert f"{_SERVICE}" in faults
+        assert "hunter2" not in faults
 
 
 def test_parse_collects_all_faults():

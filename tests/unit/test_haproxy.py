@@ -77,6 +77,48 @@ def test_drained_and_up_by_status(status, sessions, drained, up):
     assert haproxy.is_up(server) is up
 
 
+_STATE = (
+    "1\n"
+    "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_port srvrecord\n"
+    "3 guestbook 1 demo-web1 10.77.0.11 2 8000 -\n"
+    "3 guestbook 2 demo-web2 10.77.0.12 2 8000 -\n"
+    "4 kinto 1 demo-web1 10.77.0.11 2 8888 -\n"
+)
+_WANTED = {
+    "guestbook": {"demo-web1": "10.77.0.11:8000", "demo-web2": "10.77.0.12:8000"},
+    "kinto": {"demo-web1": "10.77.0.11:8888"},
+}
+
+
+@pytest.mark.parametrize("text", ["", "1\n", _STATE])
+def test_split_state_keeps_what_is_where_it_was(text):
+    """Where no server moved the file stays as it is, byte for byte."""
+    assert haproxy.split_state(text, _WANTED) == (text, [])
+
+
+@pytest.mark.parametrize(
+    ("backend", "server", "place"),
+    [("guestbook", "demo-web2", "10.77.0.99:8000"),
+     ("guestbook", "demo-web1", "10.77.0.11:8001"), ("kinto", "demo-web1", None)],
+    ids=["address", "port", "gone"],
+)  # fmt: skip
+def test_split_state_forgets_servers_that_moved(backend, server, place):
+    """A server that is elsewhere now, or nowhere, loses its state; others keep it."""
+    wanted = {**_WANTED, backend: {**_WANTED[backend], server: place}}
+    kept, moved = haproxy.split_state(_STATE, wanted)
+    assert moved == [f"{backend}/{server}"]
+    gone = set(_STATE.splitlines()) - set(kept.splitlines())
+    assert [line.split()[1::2][:2] for line in gone] == [[backend, server]]
+    assert kept.startswith("1\n# be_id ")
+
+
+def test_split_state_knows_ipv6():
+    """An IPv6 address stands in the file as in the definition."""
+    text = _STATE.replace("10.77.0.11", "fd00::1")
+    wanted = {"guestbook": {"demo-web1": "fd00::1:8000"}}
+    assert "guestbook/demo-web1" not in haproxy.split_state(text, wanted)[1]
+
+
 def test_set_state_names_backend_and_server():
     """The command is HAProxy's own."""
     wanted = "set server guestbook/demo-web1 state drain"

@@ -94,6 +94,67 @@ def test_suite_bundle_is_no_name_of_a_service():
     assert not names.is_name(names.suite_bundle("guestbook"))
 
 
+@pytest.mark.parametrize(
+    ("value", "legal"),
+    [("guestbook", True), ("guestbook-suite", True), ("a" * 22 + "-suite", True),
+     ("-suite", False), ("guestbook-suite-suite", False), ("deps", False),
+     ("deps-suite", False), ("../x-suite", False), ("a" * 23 + "-suite", False),
+     ("", False), (None, False), (7, False)],
+)  # fmt: skip
+def test_is_bundle_name_takes_services_and_their_suites(value, legal):
+    """A bundle is a service's, or that of its suite."""
+    assert names.is_bundle_name(value) is legal
+
+
+_KEY = "0011223344556677"
+_APP = {
+    "root": f"/opt/holodeck/guestbook/{COMMIT}",
+    "package": "holodeck-guestbook-4f2c1e9d0a1b",
+}
+_DEPS = {
+    "root": f"/opt/holodeck/deps/{_KEY}",
+    "package": f"holodeck-deps-{_KEY}",
+}
+
+
+@pytest.mark.parametrize("layer", [_APP, _DEPS], ids=["app", "deps"])
+@pytest.mark.parametrize("base", [_APP, _DEPS], ids=["from app", "from deps"])
+def test_is_layer_takes_its_own_place(layer, base):
+    """A layer lies in its bundle's folder or in that of its dependencies' key."""
+    assert names.is_layer(layer, "guestbook", COMMIT)
+    followed = {**layer, "deltas": [{"base_root": base["root"]}]}
+    assert names.is_layer(followed, "guestbook", COMMIT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"root": "/etc"}, {"root": "/opt/holodeck"}, {"root": None}, {},
+        {"root": _APP["root"] + "/.."}, {"root": _APP["root"] + "\n"},
+        {"root": "/opt/holodeck/deps/../../../etc"},
+        {"root": f"/opt/holodeck/kinto/{COMMIT}"},
+        {"root": "/opt/holodeck/guestbook/" + "0" * 40},
+        {"root": _DEPS["root"]}, {"root": _KEY, "package": _DEPS["package"]},
+        {"package": _DEPS["package"]}, {"package": "bash"}, {"package": None},
+        {"deltas": [{"base_root": "/etc"}]}, {"deltas": [{}]},
+        {"deltas": [{"base_root": "/opt/holodeck/../../etc"}]},
+        {"deltas": [{"base_root": "/opt/holodeck/guestbook/current"}]},
+        {"deltas": [{"base_root": _APP["root"]}, {"base_root": "/"}]},
+        pytest.param(
+            {"deltas": [{"base_root": f"deps/{_KEY}"}]},
+            marks=pytest.mark.xfail(
+                strict=True, reason="names.py is_layer(): a base may be relative"
+            ),
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_is_layer_refuses_any_other_place(change):
+    """A builder's words never lead out of the bundle's own folders."""
+    layer = {**_APP, **change} if change else {}
+    assert not names.is_layer(layer, "guestbook", COMMIT)
+
+
 def test_host_counts_within_its_role():
     """A host's minion id says environment, role and number."""
     assert names.host("demo", "web", 3) == "demo-web3"

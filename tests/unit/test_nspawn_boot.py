@@ -29,7 +29,7 @@ BUILDER = {
 def test_nspawn_argv_of_a_private_network():
     """A host on the bridge may configure its own network, and only that."""
     argv = boot.nspawn_argv(LOCAL, RECORD)
-    assert "--network-namespace-path=/run/netns/hd-demo0.web1" in argv
+    assert f"--network-namespace-path=/run/netns/{LOCAL.tag}.web1" in argv
     assert "--capability=CAP_NET_ADMIN,CAP_NET_RAW" in argv
 
 
@@ -98,7 +98,7 @@ def test_cgroup_folders_of_version_2(tmp_path):
     """With version 2 a host has one group, with its processes one level below."""
     (tmp_path / "cgroup.controllers").touch()
     (folder,) = cgroup.folders(LOCAL, "web1", tmp_path)
-    assert folder == tmp_path / "holodeck.hd-demo0/web1"
+    assert folder == tmp_path / f"holodeck.{LOCAL.tag}/web1"
     assert cgroup.part(folder, "loop", tmp_path) == folder / "loop"
 
 

@@ -61,6 +61,15 @@ def test_link_fits_an_interface_and_differs():
     assert max(map(len, links)) <= 15
 
 
+def test_tag_tells_clones_apart():
+    """Two clones whose bridges are named alike never take each other's hosts."""
+    local, other = provider.parse(GOOD), provider.parse({**GOOD, "directory": "/srv/b"})
+    assert local.tag.startswith("hd-demo0-")
+    assert local.tag == provider.parse(GOOD).tag != other.tag
+    assert local.namespace("web1") != other.namespace("web1")
+    assert local.link("web1") != other.link("web1")
+
+
 @pytest.mark.parametrize("name", ["web1", "a", "Web-1.example.com", "x" * 64])
 def test_check_name_takes(name):
     """A host's name is what a minion's name usually is."""

@@ -102,8 +102,18 @@ _CASES = {
         "  usually    9 s", "  build      built before"]),
     "test": ("test", {"hosts": _SUITE, "balancers": {}}, [
         "  tester  target  state   tests", "  t1      web1    passed  9"]),
-    "create": ("create", ["demo-web1", "demo-web2"], ["demo-web1", "demo-web2"]),
-    "destroy nothing": ("destroy", [], ["There was nothing to do."]),
+    "rollback without a reason": (
+        "history", [{**_record(kind="rollback", to="guestbook-demo-5"), "seconds": 1}],
+        ["    back to guestbook-demo-5"]),
+    "status, newest running": ("status", [_place(newest=_record(status="running"))], [
+        "  newest: guestbook-demo-7 is running"]),
+    "show a rollback": ("show", _record(kind="rollback", to="guestbook-demo-5"), [
+        "  to         guestbook-demo-5"]),
+    "create": ("create", ["demo-web1", "demo-web2"], [
+        "There now: demo-web1, demo-web2."]),
+    "destroy": ("destroy", ["demo-web1", "demo-web2"], [
+        "Destroyed: demo-web1, demo-web2."]),
+    "destroy nothing": ("destroy", [], ["No host was there."]),
 }  # fmt: skip
 
 

@@ -106,10 +106,19 @@ def test_suite_reasons_shows_the_first_words(why, shown):
 
 def test_suite_reasons_counts_what_it_leaves_out():
     """Of many failures the first three are shown, and how many more there are."""
-    result = {"targets": {"web1": {"failures": [_failure("x")] * 5}, "web2": {}}}
+    result = {"targets": {"web1": {"failures": [_failure("x")] * 5}}}
     [shown] = rollout.suite_reasons(result)
     assert shown.endswith("and 2 more")
-    assert len(shown.splitlines()) == 4
+    assert len(shown.splitlines()) == 5
+
+
+def test_suite_reasons_says_what_one_line_for_each_failure():
+    """Below the target each failure has a line of its own."""
+    failed = {"failures": [_failure("x"), _failure("y")]}
+    result = {"targets": {"web1": failed, "web2": {"failures": []}, "web3": {}}}
+    assert rollout.suite_reasons(result) == [
+        "web1:\n  test_x.py::test_home: x\n  test_x.py::test_home: y"
+    ]
 
 
 @pytest.mark.parametrize("result", [None, "VALUE_TRIMMED", {}, {"targets": None}])

@@ -42,7 +42,7 @@ def defined():
                 "production": {
                     "hosts": {"web": _host("p1"), "balancer": _host("pb")},
                     "services": {"guestbook": _place("production-secret"),
-                                 "kinto": _place("kinto-secret", url="https://k")},
+                                 "kinto": _place("kinto-secret", listen="*:81")},
                 },
             },
         }
@@ -109,7 +109,7 @@ def test_balancer_knows_servers_and_no_settings(defined):
 def test_balancer_never_loses_a_server_without_address(defined, known):
     """A server whose address is unknown is an error by name, not a smaller pool."""
     environment = defined.environments["staging"]
-    with pytest.raises(LookupError, match="s1.*: are not in the records; release"):
+    with pytest.raises(LookupError, match=r"s1.*: are not in the records; release"):
         slices.balancer(defined, environment, known)
 
 
