@@ -24,51 +24,67 @@ from pathlib import Path
 CLONE = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(CLONE / "_utils"))
 
-from holodeck_bundle import install, layers, recipe  # noqa: E402 - needs the path
+from holodeck.spec import artefacts  # noqa: E402 - needs the path
+from holodeck_bundle import install, layers, recipe, source  # noqa: E402
 from holodeck_io import files  # noqa: E402
 
 _KIND = "deb"
 
 
 def build(repository, name, commit, store):
-    """Build as ``bundle.build`` does; keep what a master would in ``store``."""
+    """
+    Build as ``bundle.build`` does; keep what a master would in ``store``.
+
+    The first commit built here is what hosts have: later ones are made as
+    differences from it too.
+    """
     spec = {"repository": repository, "lock": "requirements.txt", "project": True}
     packer = layers.Packer(_KIND, "nfpm", _fpm().package)
+    base = source.CACHE / f"{name}.base.json"
+    bases = _read(base)["layers"] if base.is_file() else ()
     with _clock() as report:
-        built = recipe.build(name, commit, spec, packer)
-    for layer in built["layers"]:
-        layer["file"] = shutil.copy(layer["file"], store)
+        built = recipe.build(name, commit, spec, packer, bases)
+    if not bases:
+        base.write_text(json.dumps(built), encoding="utf-8")
+    for artefact in artefacts(built):
+        artefact["file"] = shutil.copy(artefact["file"], store)
     Path(store, "manifest.json").write_text(json.dumps(built), encoding="utf-8")
     return {**report, "bytes": sum(layer["size"] for layer in built["layers"])}
 
 
 def installed(manifest):
-    """Install a bundle as ``bundle.install`` does, its packages being here."""
+    """
+    Install a bundle as ``bundle.install`` does, its packages being here.
+
+    What came whole is in the package database at the end. What came as a
+    difference is entered after a release's switch, by ``bundle.register``.
+    """
     bundle = _read(manifest)
-    fetched = {
-        layer["package"]: install.download_path(layer)
-        for layer in install.missing(bundle["layers"], _KIND)
-    }
-    for layer in bundle["layers"]:
-        if layer["package"] in fetched:
-            shutil.copy(layer["file"], fetched[layer["package"]])
+    for artefact in artefacts(bundle):
+        shutil.copy(artefact["file"], install.download_path(artefact))
     files.sync_filesystem("/")
-    with _clock() as report:
-        absent = install.missing(bundle["layers"], _KIND)
-        checked = [
-            install.checked_download(layer, fetched[layer["package"]], arrived=True)
-            for layer in absent
-        ]
-        install.unpack(_KIND, checked)
-        install.proven(bundle["name"], bundle["commit"], bundle["layers"], _KIND)
+
+    def fetch(artefact):
+        path = install.download_path(artefact)
+        return install.checked_download(artefact, path, arrived=True)
+
+    with _clock() as report, install.exclusive():
+        for layer in install.missing(bundle["layers"]):
+            install.place(layer, _KIND, fetch)
+        install.keep_receipt(bundle["name"], bundle["commit"], bundle["layers"])
     return report
 
 
 def moved(old, new):
     """Return the bytes that a host with ``old`` is sent to have ``new``."""
-    have = {layer["sha256"] for layer in _read(old)["layers"]}
-    wanted = _read(new)["layers"]
-    return {"bytes": sum(x["size"] for x in wanted if x["sha256"] not in have)}
+    have = {layer["tree"] for layer in _read(old)["layers"]}
+    roots = {layer["root"] for layer in _read(old)["layers"]}
+    total = 0
+    for layer in _read(new)["layers"]:
+        if layer["tree"] not in have:
+            fitting = [d for d in layer["deltas"] if d["base_root"] in roots]
+            total += (fitting or [layer])[0]["size"]
+    return {"bytes": total}
 
 
 def bare(tree, package):

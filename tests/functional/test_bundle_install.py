@@ -1,13 +1,12 @@
 """Bundles installed by a real dpkg, whose files and database lie in tmp_path."""
 
-import hashlib
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import builder
 import pytest
+from layer_maker import Package, install_packages, remake
 
 from holodeck import names, packaging
 from holodeck_bundle import database, delta, install
@@ -40,54 +39,6 @@ def host(tmp_path, monkeypatch):
     return tmp_path
 
 
-class Package:
-    """A layer with one file, made by the real packager."""
-
-    def __init__(self, host, name, root, text, depends=()):
-        self.source = host / "made" / name
-        home = Path(f"{self.source}{root}")
-        home.mkdir(parents=True)
-        (home / "file").write_text(text)
-        file = host / "made" / f"{name}.deb"
-        config = host / "made" / f"{name}.yaml"
-        wanted = packaging.Package(
-            name,
-            packaging.layer_version(files.tree_digest(home)),
-            str(self.source),
-            "deb",
-            "x86_64",
-            0,
-            depends,
-            name,
-        )
-        config.write_text(packaging.nfpm_config(wanted))
-        subprocess.run(
-            packaging.nfpm_argv(wanted, str(config), str(file)),
-            check=True, capture_output=True,
-        )  # fmt: skip
-        self.file = file
-        self.layer = {
-            "package": name,
-            "root": str(root),
-            "filename": file.name,
-            "sha256": files.sha256_file(file),
-            "tree": files.tree_digest(home),
-            "control": database.control_of(file),
-        }
-        self.home, self.delta = home, None
-
-    def follow(self, base):
-        """Make the difference from another package's tree."""
-        self.delta = self.file.with_suffix(".delta")
-        delta.create(base.home, self.home, self.delta)
-        self.candidate = {
-            "base_root": base.layer["root"],
-            "filename": self.delta.name,
-            "sha256": files.sha256_file(self.delta),
-        }
-        self.layer["deltas"] = [self.candidate]
-
-
 @pytest.fixture
 def shared(host):
     """The dependencies' layer that the bundles share."""
@@ -108,34 +59,6 @@ def bundles(host, shared):
     return made
 
 
-def _install(packages, commit, name="guestbook"):
-    layers = [package.layer for package in packages]
-    files_of = {p.layer["sha256"]: p.file for p in packages} | {
-        p.candidate["sha256"]: p.delta for p in packages if p.delta
-    }
-    for layer in install.missing(layers):
-        install.place(layer, "deb", lambda wanted: _fetch(wanted, files_of))
-    return install.keep_receipt(name, commit, layers)
-
-
-def _fetch(artefact, files_of):
-    path = install.download_path(artefact)
-    shutil.copy(files_of[artefact["sha256"]], path)
-    return install.checked_download(artefact, path, arrived=True)
-
-
-def _remake(host, *packages):
-    """Wrap the packages' trees again, after they were changed."""
-    for package in packages:
-        config = package.file.with_suffix(".yaml")
-        subprocess.run(
-            ["nfpm", "package", "-f", config, "-p", "deb", "-t", package.file],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        package.layer["sha256"] = files.sha256_file(package.file)
-        package.layer["tree"] = files.tree_digest(package.home)
-
-
 def _dpkg(*words):
     done = subprocess.run(["dpkg", *words], text=True, capture_output=True, check=False)
     return done.stdout
@@ -147,7 +70,7 @@ def _there(path):
 
 def test_install_proves_and_keeps_a_receipt(host, bundles):
     """An installed bundle is listed, proven, and leaves no download behind."""
-    digests = _install(bundles[A], A)
+    digests = install_packages(bundles[A], A)
     assert digests == {p.layer["root"]: p.layer["tree"] for p in bundles[A]}
     assert install.installed() == {"guestbook": [A]}
     assert install.receipt("guestbook", A)["layers"][1] == bundles[A][1].layer
@@ -156,16 +79,16 @@ def test_install_proves_and_keeps_a_receipt(host, bundles):
 
 def test_install_again_installs_nothing(host, bundles):
     """What is there with the right bytes is not missing."""
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     assert install.missing([p.layer for p in bundles[A]]) == []
 
 
 def test_install_next_commit_needs_its_own_layer_alone(host, bundles):
     """Bundles lie side by side; the shared layer is not installed again."""
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     missing = install.missing([p.layer for p in bundles[B]])
     assert missing == [bundles[B][1].layer]
-    _install(bundles[B], B)
+    install_packages(bundles[B], B)
     assert Path(bundles[A][1].layer["root"], "file").read_text() == A
     assert Path(bundles[B][1].layer["root"], "file").read_text() == B
 
@@ -182,19 +105,19 @@ def test_install_next_commit_needs_its_own_layer_alone(host, bundles):
 )
 def test_install_damaged_layer_is_mended(host, bundles, harm):
     """A layer whose files were touched is missing, and installed anew."""
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     harm(Path(bundles[A][1].layer["root"], "file"))
     assert install.missing([p.layer for p in bundles[A]]) == [bundles[A][1].layer]
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     assert install.differing([p.layer for p in bundles[A]]) == []
 
 
 def test_install_stray_file_is_mended(host, bundles):
     """A file that no package has is not what was built: the layer is placed anew."""
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     stray = Path(bundles[A][1].layer["root"], "stray")
     stray.touch()
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     assert not stray.exists()
 
 
@@ -203,10 +126,10 @@ def test_place_difference_links_what_is_the_same(host, bundles):
     first, second = bundles[A][1], bundles[B][1]
     for package in (first, second):
         (package.home / "same").write_text("same")
-    _remake(host, first, second)
+    remake(first, second)
     second.follow(first)
-    _install(bundles[A], A)
-    _install(bundles[B], B)
+    install_packages(bundles[A], A)
+    install_packages(bundles[B], B)
     old, new = Path(first.layer["root"]), Path(second.layer["root"])
     assert (new / "file").read_text() == B
     assert (old / "same").samefile(new / "same")
@@ -216,17 +139,17 @@ def test_place_difference_links_what_is_the_same(host, bundles):
 def test_place_difference_from_a_damaged_base_takes_the_whole(host, bundles):
     """A base with other bytes is noticed, and the whole layer is fetched."""
     bundles[B][1].follow(bundles[A][1])
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     Path(bundles[A][1].layer["root"], "stray").touch()
-    _install(bundles[B], B)
+    install_packages(bundles[B], B)
     assert install.differing([p.layer for p in bundles[B]]) == []
 
 
 def test_register_enters_what_came_as_a_difference(host, bundles):
     """Dpkg lists, verifies and purges a layer whose package never came."""
     bundles[B][1].follow(bundles[A][1])
-    _install(bundles[A], A)
-    _install(bundles[B], B)
+    install_packages(bundles[A], A)
+    install_packages(bundles[B], B)
     name = bundles[B][1].layer["package"]
     assert install.register("deb") == [name]
     assert install.register("deb") == []
@@ -246,7 +169,7 @@ def test_place_cut_off_converges(host, bundles, monkeypatch, step, way):
     """Cut off at any step, nothing half is in place, and the next run finishes."""
     if way == "difference":
         bundles[B][1].follow(bundles[A][1])
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     layer = bundles[B][1].layer
 
     def cut(*_):
@@ -256,13 +179,13 @@ def test_place_cut_off_converges(host, bundles, monkeypatch, step, way):
         if step != "tree_digest":
             patch.setattr(files, step, cut)
             with pytest.raises(KeyboardInterrupt):
-                _install(bundles[B], B)
+                install_packages(bundles[B], B)
         else:
             patch.setattr(install, "_move_in", cut)
             with pytest.raises(KeyboardInterrupt):
-                _install(bundles[B], B)
+                install_packages(bundles[B], B)
     assert not _there(layer["root"]) or install.differing([layer]) == []
-    _install(bundles[B], B)
+    install_packages(bundles[B], B)
     assert install.differing([layer]) == []
     assert install.differing([p.layer for p in bundles[A]]) == []
 
@@ -286,9 +209,9 @@ def test_checked_download_that_never_came_is_an_error(host, shared, arrived):
 
 def test_remove_keeps_layers_that_others_need(host, bundles, shared):
     """The shared layer goes with the last bundle that needs it."""
-    _install(bundles[A], A)
-    _install(bundles[B], B)
-    _install([shared], C, name="other")
+    install_packages(bundles[A], A)
+    install_packages(bundles[B], B)
+    install_packages([shared], C, name="other")
     assert install.remove("guestbook", [A, B], "deb") == sorted(
         names.app_package("guestbook", c) for c in (A, B)
     )
@@ -300,7 +223,7 @@ def test_remove_keeps_layers_that_others_need(host, bundles, shared):
 
 def test_remove_takes_stray_files_along(host, bundles):
     """A file that came later does not keep the folder."""
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     Path(bundles[A][1].layer["root"], "stray").touch()
     install.remove("guestbook", [A], "deb")
     assert not _there(bundles[A][1].layer["root"])
@@ -309,7 +232,7 @@ def test_remove_takes_stray_files_along(host, bundles):
 @pytest.mark.parametrize("step", ["run", "rmtree"])
 def test_remove_cut_off_converges(host, bundles, monkeypatch, step):
     """A removal that was cut off is finished by the next one."""
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
 
     def cut(*_, **__):
         raise KeyboardInterrupt
@@ -329,7 +252,7 @@ def test_remove_cut_off_converges(host, bundles, monkeypatch, step):
 
 def test_receipt_of_what_is_not_installed_names_the_others(host, bundles):
     """A bundle that is not here is refused with the ones that are."""
-    _install(bundles[A], A)
+    install_packages(bundles[A], A)
     with pytest.raises(HolodeckError, match=f"installed are \\['{A}'\\]"):
         install.receipt("guestbook", B)
 
@@ -341,29 +264,3 @@ def test_current_is_where_the_link_points(host):
     link.parent.mkdir(parents=True)
     link.symlink_to(A)
     assert install.current("guestbook") == A
-
-
-def test_tree_digest_sees_names_types_modes_and_bytes(tmp_path):
-    """Every change that a process could notice changes the digest; times do not."""
-    file = tmp_path / "tree" / "file"
-    file.parent.mkdir()
-    file.write_text("x")
-    seen = {files.tree_digest(tmp_path / "tree")}
-    os.utime(file, (0, 0))
-    assert files.tree_digest(tmp_path / "tree") in seen
-    for change in (
-        lambda: file.write_text("y"), lambda: file.chmod(0o600),
-        lambda: file.rename(file.with_name("z")), (tmp_path / "tree/d").mkdir,
-        lambda: (tmp_path / "tree/l").symlink_to("z"),
-    ):  # fmt: skip
-        change()
-        digest = files.tree_digest(tmp_path / "tree")
-        assert digest not in seen
-        seen.add(digest)
-
-
-def test_sha256_file_is_sha256(tmp_path):
-    """The digest is the one that everybody else computes."""
-    (tmp_path / "f").write_bytes(b"x" * 3_000_000)
-    wanted = hashlib.sha256(b"x" * 3_000_000).hexdigest()
-    assert files.sha256_file(tmp_path / "f") == wanted

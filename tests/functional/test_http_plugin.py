@@ -2,12 +2,10 @@
 
 import json
 import os
-import socketserver
-import threading
-import wsgiref.simple_server
 from pathlib import Path
 
 import pytest
+from web_server import serving
 
 from holodeck_http import results
 
@@ -44,29 +42,14 @@ def suite(pytester, monkeypatch):
     return run
 
 
-class _Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
-    def log_message(self, *_):
-        """Say nothing."""
-
-
 @pytest.fixture
 def live():
     """The tiny service behind a real port; yields its URL and its writes."""
     service = {}
     exec(_SERVICE, service)
-    server = wsgiref.simple_server.make_server(
-        "127.0.0.1", 0, service["app"], _Server, _Quiet
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    server.writes = service["WRITES"]
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(service["app"]) as server:
+        server.writes = service["WRITES"]
+        yield server
 
 
 def _outcomes(path):

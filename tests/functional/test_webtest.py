@@ -1,115 +1,19 @@
 """The execution module through Salt's own loader, with real processes."""
 
+# ruff: noqa: F401, F811 -- fixtures come by name
+
 import json
 import os
-import shlex
-import sys
-import textwrap
-import threading
 import time
-import wsgiref.simple_server
 from pathlib import Path
 
 import pytest
-import salt.config
-import salt.loader
 from salt.exceptions import SaltInvocationError
+from tester import COMMIT, PACK, SUITE, bundle, loaded, run, target, web
 
 from holodeck_http import results
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
-
-_PACK = Path(__file__).parents[2]
-_COMMIT = "4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4"
-_SUITE = """
-import os
-
-def test_home(app):
-    assert app.get("/").text == "hello"
-
-def test_commit():
-    assert os.environ["HOLODECK_COMMIT"].startswith("4f2c")
-"""
-
-
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    """The minion's functions, as Salt loads them from the checkout."""
-    root = tmp_path_factory.mktemp("minion")
-    opts = salt.config.minion_config(None)
-    opts.update(
-        root_dir=str(root),
-        cachedir=str(root / "cache"),
-        module_dirs=[str(_PACK / "salt")],
-        utils_dirs=[str(_PACK / "_utils")],
-        file_client="local",
-        grains={},
-    )
-    utils = salt.loader.utils(opts)
-    return salt.loader.minion_mods(opts, utils=utils)
-
-
-@pytest.fixture
-def bundle(tmp_path):
-    """A tester's bundle: this interpreter, and a suite that can be replaced."""
-    root = tmp_path / "bundle"
-    (root / "bin").mkdir(parents=True)
-    python = root / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    python.chmod(0o755)
-    (root / "suite").mkdir()
-    return root
-
-
-@pytest.fixture
-def run(loaded, bundle, tmp_path):
-    """``webtest.run`` with the bundle's suite replaced by the given source."""
-
-    def call(targets, source=_SUITE, **options):
-        if source:
-            test = bundle / "suite" / "test_it.py"
-            test.write_text(textwrap.dedent(source))
-        options.setdefault("bundle", str(bundle))
-        return loaded["webtest.run"](
-            "guestbook", _COMMIT, targets, reports=str(tmp_path / "reports"), **options
-        )
-
-    return call
-
-
-class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
-    def log_message(self, *_):
-        """Say nothing."""
-
-
-def _hello(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"hello"]
-
-
-@pytest.fixture
-def web():
-    """A live target that says hello."""
-    server = wsgiref.simple_server.make_server(
-        "127.0.0.1", 0, _hello, handler_class=_Quiet
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield _target("web1", server.server_port)
-    server.shutdown()
-    server.server_close()
-
-
-def _target(name, port, kind="host"):
-    return {"name": name, "kind": kind, "url": f"http://127.0.0.1:{port}"}
-
-
-def _alive(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
 
 def test_run_good_target_is_ok(run, web):
     """All tests pass: ok, with counts that add up and the commit passed on."""
@@ -130,7 +34,7 @@ def test_run_keeps_a_full_report(run, web):
         "test_it.py::test_home",
         "test_it.py::test_commit",
     }
-    assert report.parents[1].name == _COMMIT
+    assert report.parents[1].name == COMMIT
 
 
 def test_run_leaves_the_bundle_as_it_was(run, web, bundle):
@@ -163,7 +67,7 @@ def test_run_dead_host_is_unreachable(run, web):
     def test_any(app, number):
         app.get("/", status=[200, 502])
     """
-    answer = run([web, _target("dead", 1)], source)
+    answer = run([web, target("dead", 1)], source)
     assert answer["ok"] is False
     assert answer["targets"]["web1"]["state"] == "passed"
     assert answer["targets"]["dead"]["state"] == "unreachable"
@@ -197,88 +101,6 @@ def test_run_that_proves_nothing_is_not_ok(run, web, source, state):
     assert answer["ok"] is False
     assert answer["targets"]["web1"]["state"] == state
     assert answer["targets"]["web1"]["failures"][0]["why"]
-
-
-def test_run_deadline_leaves_no_orphan(run, web, tmp_path):
-    """At the deadline the run dies with its children, fled ones too."""
-    source = f"""
-    import os, subprocess, sys, time
-    SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
-    def test_before(app):
-        app.get("/")
-    def test_hangs():
-        children = [os.getpid()]
-        children.append(subprocess.Popen(SLEEP).pid)
-        children.append(subprocess.Popen(SLEEP, start_new_session=True).pid)
-        with open({str(tmp_path / "pids")!r}, "w") as file:
-            file.write(" ".join(map(str, children)))
-        time.sleep(600)
-    """
-    answer = run([web], source, deadline_s=10)
-    entry = answer["targets"]["web1"]
-    assert entry["state"] == "timeout"
-    assert entry["counts"]["passed"] == 1
-    assert entry["failures"][0]["id"] == "test_it.py::test_hangs"
-    pids = (tmp_path / "pids").read_text().split()
-    assert len(pids) == 3
-    assert not [pid for pid in pids if _alive(pid)]
-
-
-def test_run_end_leaves_no_orphan(run, web, tmp_path):
-    """A daemon that a passing test forgot is ended too."""
-    source = f"""
-    import subprocess, sys
-    SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
-    def test_forgets():
-        child = subprocess.Popen(SLEEP, start_new_session=True)
-        with open({str(tmp_path / "pid")!r}, "w") as file:
-            file.write(str(child.pid))
-    """
-    assert run([web], source)["ok"] is True
-    assert not _alive((tmp_path / "pid").read_text())
-
-
-def test_run_killed_job_takes_its_suite_along(web, bundle, tmp_path):
-    """When Salt's job is killed, the suite it started dies as well."""
-    (bundle / "suite" / "test_it.py").write_text(
-        "import os, time\n"
-        "def test_hangs():\n"
-        f"    open({str(tmp_path / 'pid.new')!r}, 'w').write(str(os.getpid()))\n"
-        f"    os.rename({str(tmp_path / 'pid.new')!r}, {str(tmp_path / 'pid')!r})\n"
-        "    time.sleep(600)\n"
-    )
-    job = os.fork()
-    if not job:
-        sys.path.insert(0, str(_PACK / "_utils"))
-        from holodeck_http import invocation, session  # noqa: PLC0415
-
-        argv = invocation.argv(
-            bundle / "bin" / "python",
-            web,
-            [bundle / "suite"],
-            results=tmp_path / "r.jsonl",
-            root=bundle / "suite",
-            ini="/dev/null",
-        )
-        env = invocation.environment(
-            library=_PACK / "_utils", home=tmp_path, commit=_COMMIT, run_id="killed"
-        )
-        log = tmp_path / "log"
-        session.run(argv, env=env, cwd=tmp_path, log=log, seconds=120)
-        os._exit(0)
-    _wait_for((tmp_path / "pid").exists)
-    os.kill(job, 9)
-    os.waitpid(job, 0)
-    pid = (tmp_path / "pid").read_text()
-    _wait_for(lambda: not _alive(pid))
-
-
-def _wait_for(condition):
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("waited for 30 s in vain")
 
 
 def test_run_deadline_names_targets_that_never_ran(run, web):
@@ -353,8 +175,8 @@ def test_run_bad_input_is_refused(loaded, change, match):
     """Wrong arguments name the value and the rule before anything runs."""
     arguments = {
         "name": "guestbook",
-        "commit": _COMMIT,
-        "targets": [_target("web1", 80)],
+        "commit": COMMIT,
+        "targets": [target("web1", 80)],
         **change,
     }
     with pytest.raises(SaltInvocationError, match=match):
