@@ -2,7 +2,8 @@
 
 import pytest
 import salt._logging
-from fake_world import OLD, opened, started
+from fake_fleet import OLD
+from fake_world import opened, started
 
 # Salt keeps what is logged for a handler of its own, and prints it at the exit.
 salt._logging.shutdown_temp_handler()

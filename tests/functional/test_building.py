@@ -1,7 +1,8 @@
 """What a builder answers is its own words: looked at before anybody acts on it."""
 
 import pytest
-from fake_world import NEW, opened, started
+from fake_fleet import NEW
+from fake_world import opened, started
 
 from holodeck import names
 from holodeck_io.errors import HolodeckError

@@ -8,8 +8,8 @@ import builder
 import pytest
 from layer_maker import Package, install_packages, remake
 
-from holodeck import names, packaging
-from holodeck_bundle import database, delta, install
+from holodeck import names
+from holodeck_bundle import install
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 

@@ -5,7 +5,8 @@ import dataclasses
 import signal
 
 import pytest
-from fake_world import NEW, OLD, ORDER, THIRD, WEB, Killed, newest, started
+from fake_fleet import NEW, OLD, THIRD, WEB, Killed
+from fake_world import ORDER, newest, started
 
 from holodeck_master import release
 

@@ -5,18 +5,8 @@ Records, store, locks and digests are real; the hosts are data.
 """
 
 import pytest
-from fake_world import (
-    NEW,
-    OLD,
-    ORDER,
-    THIRD,
-    WEB,
-    Killed,
-    newest,
-    opened,
-    started,
-    steps,
-)
+from fake_fleet import NEW, OLD, THIRD, WEB, Killed
+from fake_world import ORDER, newest, opened, started, steps
 
 from holodeck_io.errors import HolodeckError
 from holodeck_master import locks, release

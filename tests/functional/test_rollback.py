@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from fake_world import NEW, OLD, ORDER, THIRD, Killed, newest, started, steps
+from fake_fleet import NEW, OLD, THIRD, Killed
+from fake_world import ORDER, newest, started, steps
 
 from holodeck_io.errors import HolodeckError
 from holodeck_master import release

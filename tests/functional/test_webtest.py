@@ -15,6 +15,7 @@ from holodeck_http import results
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
+
 def test_run_good_target_is_ok(run, web):
     """All tests pass: ok, with counts that add up and the commit passed on."""
     answer = run([web])

@@ -1,0 +1,234 @@
+"""
+Minions that are data.
+
+They remember every step as a line of text (``drain web1``), and watch what users
+could meet: an untested commit in rotation, or an empty pool.
+"""
+
+# ruff: noqa: ARG002 -- fakes take what the real ones take
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from holodeck import names
+from holodeck_master import fleet, signals
+
+WEB = ["demo-web1", "demo-web2", "demo-web3"]
+OLD, NEW, THIRD = "0" * 40, "1" * 40, "3" * 40
+LABELS = {OLD: "old", NEW: "new", THIRD: "third"}
+
+
+class Killed(BaseException):
+    """The runner's process ends here."""
+
+
+@dataclass
+class Host:
+    """What a web host runs."""
+
+    commit: str | None = None
+    deployment: str | None = None
+    tested: str | None = None
+    rotation: bool = False
+    kept: set = field(default_factory=set)
+    order: int = 0
+
+
+@dataclass
+class Fleet:
+    """The minions; ``faults`` is ``{step: error, text or deed}``, each met once."""
+
+    root: object
+    config: Callable
+    faults: dict = field(default_factory=dict)
+    steps: list = field(default_factory=list)
+    dangers: list = field(default_factory=list)
+    pruned: list = field(default_factory=list)
+    applied: list = field(default_factory=list)
+    hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
+    wrong_bytes: str = ""
+    in_service: bool = False
+    dead: bool = False
+
+    def call(self, hosts, function, deadline_s=60, **arguments):
+        """Return the values, or raise as the real one does."""
+        replies = self.ask(hosts, function, deadline_s, **arguments)
+        return self._values(function, replies)
+
+    def call_each(self, arguments, function, deadline_s=60):
+        """Return the values of calls that differ by host."""
+        replies = {}
+        for host, own in arguments.items():
+            replies[host] = self._reply(host, function, own)
+        self._watch()
+        return self._values(function, replies)
+
+    def ask(self, hosts, function, deadline_s=60, **arguments):
+        """Return one reply for each host."""
+        replies = {host: self._reply(host, function, arguments) for host in hosts}
+        self._watch()
+        return replies
+
+    def _reply(self, host, function, arguments):
+        if self.dead:
+            raise Killed
+        work = getattr(self, "_" + function.replace(".", "_"))
+        try:
+            return fleet.Reply(host, work(host, **arguments))
+        except _RefusedError as error:
+            return fleet.Reply(host, error=str(error))
+
+    def _values(self, function, replies):
+        if not all(reply.ok for reply in replies.values()):
+            raise fleet.CallFailedError(function, replies)
+        return {host: reply.value for host, reply in replies.items()}
+
+    def _step(self, text):
+        self.steps.append(text)
+        fault = self.faults.pop(text, None)
+        # What is dead asks nobody any more: the test brings it back to life.
+        self.dead = isinstance(fault, Killed)
+        if isinstance(fault, BaseException):
+            raise fault
+        if callable(fault):
+            fault()
+        elif fault:
+            raise _RefusedError(fault)
+
+    def _watch(self):
+        # The real one waits here, and looks for signals meanwhile.
+        signals.check()
+        inside = [name for name, host in self.hosts.items() if host.rotation]
+        if self.in_service and not inside:
+            self.dangers.append(f"{self.steps[-1:]}: the pool is empty")
+        for name in inside:
+            if self.hosts[name].commit != self.hosts[name].tested:
+                self.dangers.append(f"{self.steps[-1:]}: {name} serves untested code")
+
+    def _webapp_status(self, host):
+        status = {"pack": "p", "platform": "Debian 12 x86_64", "services": {}}
+        found = self.hosts.get(host)
+        if found and found.commit:
+            status["services"]["guestbook"] = {
+                "commit": found.commit,
+                "deployment": found.deployment,
+                "running": found.commit,
+                "fault": None,
+            }
+        return status
+
+    def _bundle_resolve(self, host, repository, ref):
+        self._step(f"resolve {ref}")
+        return {"main": NEW, "old": OLD, "third": THIRD}[ref]
+
+    def _bundle_build_all(self, host, commit, specs, stored, bases):
+        self._step(f"build {LABELS[commit]}")
+        return {name: self._manifest(host, name, commit) for name in specs}
+
+    def _manifest(self, host, name, commit):
+        content = f"{name} {commit}".encode()
+        digest = hashlib.sha256(content).hexdigest()
+        pushed = self.root / "minions" / host / "files" / "holodeck" / digest
+        pushed.parent.mkdir(parents=True, exist_ok=True)
+        pushed.write_bytes(content)
+        layer = {
+            "role": "app",
+            "deltas": [],
+            "package": names.app_package(name, commit),
+            "root": names.bundle_root(name, commit),
+            "filename": f"{names.app_package(name, commit)}.deb",
+            "sha256": digest,
+            "size": len(content),
+            "tree": digest,
+        }
+        return {"name": name, "commit": commit, "layers": [layer]}
+
+    def _bundle_stage(self, host, bundles):
+        shown = " ".join(LABELS[bundle["commit"]] for bundle in bundles)
+        self._step(f"stage {_short(host)} {shown}")
+        wrong = host == self.wrong_bytes
+        return {
+            layer["root"]: "other" if wrong else layer["tree"]
+            for bundle in bundles
+            for layer in bundle["layers"]
+        }
+
+    def _bundle_verify(self, host, name, commit):
+        return {"ok": host != self.wrong_bytes, "differs": []}
+
+    def _balancer_drain(self, host, backend, servers, timeout_s):
+        self._step(f"drain {_shorts(servers)}")
+        for server in servers:
+            self.hosts[server].rotation = False
+        return {}
+
+    def _balancer_ready(self, host, backend, servers, timeout_s):
+        self._step(f"ready {_shorts(servers)}")
+        for server in servers:
+            self.hosts[server].rotation = True
+        return {}
+
+    def _balancer_status(self, host, backend):
+        return {
+            backend: {
+                name: {"status": "UP" if one.rotation else "DRAIN"}
+                for name, one in self.hosts.items()
+            }
+        }
+
+    def _state_apply(self, host, mods, queue):
+        assert queue, "a highstate may run just then"
+        self.applied.append((_short(host), mods))
+
+    def _webapp_switch(self, host, name, commit, deployment, timeout_s, order):
+        one = self.hosts[host]
+        if order <= one.order:
+            raise _RefusedError("a later switch came before this one")
+        one.order = order
+        changed = one.commit != commit
+        # What went back was tested when it was released.
+        one.tested = commit if deployment else one.tested
+        one.commit = commit
+        one.deployment = deployment or names.deployment(commit, self.config())
+        one.kept.add(one.deployment)
+        self._step(f"switch {_short(host)} {LABELS[commit]}")
+        return {"deployment": one.deployment, "changes": {name: 1} if changed else {}}
+
+    def _webtest_run(self, host, **arguments):
+        targets = [target["name"] for target in arguments["targets"]]
+        self._step(f"suite {_shorts(targets)}")
+        for target in targets:
+            if target in self.hosts:
+                self.hosts[target].tested = self.hosts[target].commit
+        counts = {"collected": 1, "passed": 1, "skipped": 0, "failed": 0, "error": 0}
+        return {
+            "ok": True,
+            "targets": {
+                name: {"state": "passed", "counts": counts} for name in targets
+            },
+        }
+
+    def _webapp_has(self, host, name, deployment):
+        return deployment in self.hosts[host].kept
+
+    def _bundle_register(self, host):
+        return []
+
+    def _webapp_prune(self, host, name, keep):
+        self.pruned.append((_short(host), name, keep))
+
+    def _bundle_prune(self, host, name, keep):
+        self.pruned.append((_short(host), name, [LABELS[c] for c in keep]))
+
+
+class _RefusedError(Exception):
+    pass
+
+
+def _short(host):
+    return host.removeprefix("demo-")
+
+
+def _shorts(hosts):
+    return " ".join(_short(host) for host in hosts)
