@@ -192,6 +192,7 @@ def _table(head, rows):
 _RENDERERS = {
     "error": _error,
     "release": _release,
+    "rollback": _release,
     "status": _status,
     "history": _history,
     "show": _show,

@@ -86,7 +86,7 @@ def rollback(service="", env="", to="", message="", **options):
     def work(world):
         return engine.rollback(world, *_place(service, env), to, _order(message))
 
-    return _answer("release", options, work, good=_is_good)
+    return _answer("rollback", options, work, good=_is_good)
 
 
 def status(service=None, env=None, **options):

@@ -24,7 +24,9 @@ _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 # Without the sign that begins a comment in HAProxy's configuration.
 _PATH = re.compile(r"/[!\"$-~]*")
 # No password in it: commands, errors and records show it.
-_REPOSITORY = re.compile(r"(?!-)(?![a-z+]+://[^/@]*:[^/@]*@)\S+")
+_REPOSITORY = re.compile(
+    r"(?!-)(?!(?i:https?)://[^/@]*@)(?![A-Za-z+]+://[^/@]*:[^/@]*@)\S+"
+)
 _PORT_MAX = 65535
 _RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[!-~]+")
 _RESERVED_SETTINGS = frozenset(
@@ -187,7 +189,8 @@ def _cross_check(services, environments, faults):
 
 def _is_bind(value):
     """Tell whether HAProxy can listen on it: an address, a colon and a port."""
-    words = value.split() if isinstance(value, str) and "\n" not in value else [""]
+    text = value if isinstance(value, str) and "\n" not in value else ""
+    words = text.split() or [""]
     port = words[0].rpartition(":")[2]
     return ":" in words[0] and port.isdecimal() and 0 < int(port) <= _PORT_MAX
 

@@ -20,7 +20,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[0-9a-f]{16}")
-_BASE = re.compile(r"(deps/[0-9a-f]{16}|[a-z0-9-]+/[0-9a-f]{40})")
+_BASE = re.compile(rf"{PREFIX}/(deps/[0-9a-f]{{16}}|[a-z0-9-]+/[0-9a-f]{{40}})")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 # "holodeck-" and the name make the Unix user, which systemd limits to 31.
 NAME_MAX = 22
@@ -84,8 +84,7 @@ def is_layer(layer, name, commit):
         home, own = bundle_root(name, commit), app_package(name, commit)
     deltas = layer.get("deltas", ())
     return (root, package) == (home, own) and all(
-        _BASE.fullmatch(str(delta.get("base_root")).removeprefix(f"{PREFIX}/"))
-        for delta in deltas
+        _BASE.fullmatch(str(delta.get("base_root"))) for delta in deltas
     )
 
 

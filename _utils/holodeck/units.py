@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 from holodeck import definition, names
 
 _PRIVILEGED_PORTS = 1024
+# A line of the environment file, but those that this adds.
+_VALUE = re.compile(
+    r"^(?!PORT=|HOLODECK_(?:SERVICE|ENVIRONMENT|COMMIT|DEPLOYMENT)=)"
+    r'\w+="((?:[^"\\]|\\.)*)"$',
+    re.MULTILINE | re.DOTALL,
+)
 
 _HARDENING = """\
 NoNewPrivileges=yes
@@ -108,9 +114,7 @@ def environment(deployment):
 
 def values(text):
     """Return the settings' values in an ``EnvironmentFile`` that this made."""
-    found = re.findall(
-        r'^(?!HOLODECK_|PORT=)\w+="((?:[^"\\]|\\.)*)"$', text, re.MULTILINE | re.DOTALL
-    )
+    found = _VALUE.findall(text)
     return [re.sub(r"\\(.)", r"\1", value) for value in found]
 
 

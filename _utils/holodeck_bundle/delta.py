@@ -17,6 +17,7 @@ from holodeck_io import files
 
 # No path of a tree has a space in front.
 _REMOVED = " removed.json"
+_FOLDERS = ("folder", "folder")
 # From Python 3.12 on a choice is asked for; Debian 12's 3.11.2 knows none.
 _FILTER = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
 
@@ -30,8 +31,14 @@ def create(base, new, target):
     old = {entry[0]: entry[1:] for entry in files.tree_entries(base)}
     wanted = {entry[0]: entry[1:] for entry in files.tree_entries(new)}
     changed = [name for name, facts in wanted.items() if old.get(name) != facts]
-    # What changes from one kind to another is removed first, as what is gone.
-    removed = [name for name in old if name not in wanted or name in changed]
+    # What changes from one kind to another is removed first, as what is gone; a
+    # folder that stays one keeps what is in it.
+    removed = [
+        name
+        for name, (kind, *_) in old.items()
+        if name not in wanted
+        or (old[name] != wanted[name] and (kind, wanted[name][0]) != _FOLDERS)
+    ]
     with tarfile.open(target, "w:xz", format=tarfile.GNU_FORMAT, preset=6) as archive:
         _add_text(archive, _REMOVED, json.dumps(sorted(removed)))
         for name in changed:
@@ -50,7 +57,20 @@ def apply(base, archive, target):
         _link(Path(base), target, removed)
         for member in bundle:
             if member.name != _REMOVED:
+                _check_inside(member, target)
                 bundle.extract(member, target, **_FILTER)
+
+
+def _check_inside(member, target):
+    """Refuse what would be written elsewhere: the digest is proven only later."""
+    path = Path(member.name)
+    parent = (target / path).parent.resolve()
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or (parent != target.resolve() and target.resolve() not in parent.parents)
+    ):
+        raise tarfile.ExtractError(f"{member.name}: leads out of the tree")
 
 
 def _link(base, target, removed):

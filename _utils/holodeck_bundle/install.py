@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import logging
+import lzma
 import os
 import shutil
 import tarfile
@@ -20,6 +21,10 @@ from holodeck_bundle import database, delta
 from holodeck_io import files, lock, process
 from holodeck_io.errors import HolodeckError
 
+_UNFIT = (
+    HolodeckError, OSError, EOFError, tarfile.TarError, lzma.LZMAError, ValueError,
+    KeyError,
+)  # fmt: skip
 log = logging.getLogger(__name__)
 DOWNLOADS = Path("/var/cache/holodeck/packages")
 RECEIPTS = Path(names.STATE, "bundles")
@@ -190,7 +195,7 @@ def _place_difference(layer, candidate, fetch):
             delta.apply(base, archive, made)
             archive.unlink()
             return _move_in(layer, made)
-    except (HolodeckError, OSError, tarfile.TarError, ValueError, KeyError) as error:
+    except _UNFIT as error:
         # A damaged base or archive: the whole layer is in the store.
         log.warning("Layer %s: not by difference: %s", layer["package"], error)
         return False

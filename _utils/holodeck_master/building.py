@@ -116,18 +116,25 @@ def _build(world, environment, commit, specs, bases):
         [builder], "bundle.build_all", deadline_s=_BUILD_S,
         commit=commit, specs=specs, stored=world.store.digests(), bases=bases,
     )  # fmt: skip
-    for manifest in found[builder].values():
-        _check_places(builder, manifest)
+    for name in specs:
+        manifest = found[builder].get(name, {})
+        _check_places(builder, name, commit, manifest)
         world.store.take(builder, spec.artefacts(manifest))
     return found[builder]
 
 
-def _check_places(builder, manifest):
+def _check_places(builder, name, commit, manifest):
+    """A builder is believed its bytes' digests, not what they are for."""
+    if (manifest.get("name"), manifest.get("commit")) != (name, commit):
+        raise HolodeckError(
+            f"Bundle {name} {names.short(commit)}: {builder} built something else; "
+            "look at that builder."
+        )
     for layer in manifest["layers"]:
-        if not names.is_layer(layer, manifest["name"], manifest["commit"]):
+        if not names.is_layer(layer, name, commit):
             raise HolodeckError(
-                f"Bundle {manifest['name']}: {builder} built {layer.get('root')!r}, "
-                "which is no place of it; look at that builder."
+                f"Bundle {name}: {builder} built {layer.get('root')!r}, which is no "
+                "place of it; look at that builder."
             )
 
 

@@ -100,8 +100,8 @@ def _nodes(client, alias):
     salt-cloud's own query takes a provider that fails for one without hosts.
     """
     driver = next(iter(client.opts["providers"][alias]))
-    function = salt.cloud.Cloud(client.opts).clouds[f"{driver}.list_nodes"]
     try:
+        function = salt.cloud.Cloud(client.opts).clouds[f"{driver}.list_nodes"]
         with (
             _quiet(),
             salt.utils.context.func_globals_inject(

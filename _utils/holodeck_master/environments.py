@@ -35,10 +35,11 @@ def _ensure(world, environment):
     unprepared = _unprepared(world, environment, replies)
     if unprepared:
         _prepare(world, environment, unprepared)
-    _refresh_balancers(world, environment, set(unprepared))
     stale = [host for host, reply in replies.items() if _is_stale(world, reply)]
+    _update(world, sorted(set(stale) - set(unprepared)))
+    # After the update: the balancers' state calls the pack's present code.
+    _refresh_balancers(world, environment, set(unprepared))
     if stale:
-        _update(world, sorted(set(stale) - set(unprepared)))
         replies |= world.fleet.ask(stale, "webapp.status", deadline_s=_STATUS_S)
     return _answers(world, replies)
 

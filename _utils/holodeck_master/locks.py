@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from pathlib import Path
 
 from holodeck_io import lock
@@ -45,13 +46,14 @@ def is_held(opts, service, environment):
     Trying the lock could refuse the very release that is about to take it, so the
     kernel's table of locks is read instead.
     """
+    path = _path(opts, service, environment)
     try:
-        info = _path(opts, service, environment).stat()
-    except FileNotFoundError:
+        inode, owner = path.stat().st_ino, json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return False
-    mark = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino}"
-    lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    return any(mark in line.split() for line in lines if "->" not in line)
+    # Not the device: on btrfs and overlays the table shows another than stat does.
+    mark = re.compile(rf"FLOCK .* {owner['pid']} \S+:{inode} ")
+    return bool(mark.search(Path("/proc/locks").read_text(encoding="ascii")))
 
 
 def environment_held(opts, environment):

@@ -56,7 +56,8 @@ def rollback(world, service, environment, to, order):
             run.reuse(target)
             run.go()
         if run.record["status"] == records.GOOD:
-            world.records.save({**last, "status": records.ROLLED_BACK})
+            if last["id"] != target["id"]:
+                world.records.save({**last, "status": records.ROLLED_BACK})
             pruning.prune(world, plan)
         return run.record
 

@@ -33,18 +33,18 @@ class Run:
     @contextlib.contextmanager
     def recorded(self):
         """Whatever goes wrong from here on stands in the record."""
-        try:
-            with signals.interruptible():
+        with signals.interruptible():
+            try:
                 yield
-        except building.UnknownCommitError:
-            # Nothing was released, so there is nothing to record.
-            raise
-        except HolodeckError as error:
-            self._fail(error)
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
-            # A full disk, a mistake of ours: hosts go back all the same.
-            self._fail(error)
-            raise
+            except building.UnknownCommitError:
+                # Nothing was released, so there is nothing to record.
+                raise
+            except HolodeckError as error:
+                self._fail(error)
+            except (Exception, KeyboardInterrupt, SystemExit) as error:
+                # A full disk, a mistake of ours: hosts go back all the same.
+                self._fail(error)
+                raise
 
     def ensure(self):
         """Every host is there, answers, and has the pack's present code."""
@@ -170,8 +170,8 @@ class Run:
         """Record the reason, and bring back what was switched."""
         interrupted = isinstance(error, _INTERRUPTS)
         self.record["reason"] = str(error) or type(error).__name__
-        self.world.say("failed", self.record["reason"])
         with self._phase("back"), signals.shielded():
+            self.world.say("failed", self.record["reason"])
             self.record["back"] = self._go_back()
         # Last, for it may fail too: a full disk must not keep hosts from home.
         self._begin()

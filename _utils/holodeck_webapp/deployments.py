@@ -91,6 +91,8 @@ def secrets(summary):
     name = names.deployment(summary["commit"], summary["config"])
     folder = Path(names.CONFIG, summary["service"], name)
     values = units.values(_text(folder / "environment"))
+    # Of a value with lines, a key in PEM, one line alone is secret too.
+    values += [line for value in values for line in value.splitlines()]
     for path in (folder / "files").glob("*"):
         values += _text(path).splitlines()
     return values

@@ -49,9 +49,6 @@ def test_build_elsewhere_is_refused(answered, fresh, root):
     assert not [step for step in fresh.fleet.steps if step.startswith("stage")]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="building.py _check_places(): believes the answer's own name"
-)
 @pytest.mark.parametrize(
     ("name", "commit"), [("kinto", NEW), ("guestbook", "9" * 40)],
     ids=["other service", "other commit"],

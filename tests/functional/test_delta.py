@@ -87,16 +87,6 @@ _CHANGES = {
     "hard links": lambda root: (root / "lib" / "twin").hardlink_to(root / "bin/run"),
     "folder mode": lambda root: (root / "lib").chmod(0o700),
 }  # fmt: skip
-_KNOWN = {"folder mode": "delta.py create(): a changed folder loses its files"}
-_PARAMS = [
-    pytest.param(
-        name,
-        marks=[pytest.mark.xfail(strict=True, reason=_KNOWN[name])]
-        if name in _KNOWN
-        else [],
-    )
-    for name in _CHANGES
-]
 
 
 def _edit_new(root):
@@ -116,7 +106,7 @@ def changed(base, tmp_path):
     return made
 
 
-@pytest.mark.parametrize("name", _PARAMS)
+@pytest.mark.parametrize("name", _CHANGES)
 @pytest.mark.parametrize("umask", [0o022, 0o077], ids=oct)
 def test_apply_builds_what_create_saw(base, changed, tmp_path, name, umask):
     """Base and difference make the new tree, and the base stays as it is."""
@@ -161,10 +151,6 @@ def test_create_again_elsewhere_makes_the_same_bytes(base, changed, tmp_path):
     assert (tmp_path / "d1").read_bytes() == (tmp_path / "d2").read_bytes()
 
 
-@pytest.mark.xfail(
-    not delta._FILTER, strict=True,
-    reason="delta.py apply(): Python without tar filters follows any name",
-)  # fmt: skip
 @pytest.mark.parametrize("name", ["../out", "bin/../../out", "door/out"])
 def test_apply_never_leaves_its_folder(base, tmp_path, name):
     """A difference's names and links cannot lead out of the tree."""

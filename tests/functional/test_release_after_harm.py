@@ -102,7 +102,6 @@ def test_release_going_back_is_not_stopped_by_a_signal(world, number):
     assert _running(world) == {OLD}
 
 
-@pytest.mark.xfail(strict=True, reason="run.py _fail(): says before it is shielded")
 def test_release_second_interrupt_at_once_goes_back_too(world):
     """A second Ctrl-C right after the first, as a hang-up comes twice, is too late."""
 

@@ -79,9 +79,6 @@ def test_rollback_after_a_dead_runner_brings_all_back(world):
     assert world.fleet.dangers == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="release.py rollback(): marks its own target rolled-back"
-)
 def test_rollback_after_a_dead_runner_keeps_its_target_good(world):
     """A release that was gone back to was never left: it is not rolled back."""
     _killed(world)

@@ -27,16 +27,7 @@ def runner(tmp_path):
     return salt.loader.runner(opts)
 
 
-_NAMED_WRONGLY = pytest.mark.xfail(
-    strict=True, reason="runners/holodeck.py rollback(): answers as holodeck.release"
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=_NAMED_WRONGLY) if n == "rollback" else n
-     for n in _FUNCTIONS],
-)  # fmt: skip
+@pytest.mark.parametrize("name", _FUNCTIONS)
 def test_misspelt_option_ends_with_a_failure(runner, name):
     """An option that does not exist is named, and the exit status is not 0."""
     answer = runner[f"holodeck.{name}"](enviroment="demo", __pub_user="root")

@@ -80,7 +80,7 @@ def test_rollback_brings_the_release_before_back(at_main):
     assert at_main.release("next")[0] == 0
     with Probe(at_main.url) as probe:
         code, data = at_main.runner("rollback", "guestbook", "env=demo")
-    assert (code, data["release"]["kind"]) == (0, "rollback")
+    assert (code, data["rollback"]["kind"]) == (0, "rollback")
     assert at_main.hosts() == before
     assert at_main.history()[1]["status"] == "rolled-back"
     assert not probe.tally.failed

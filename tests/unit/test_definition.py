@@ -113,12 +113,7 @@ _CASES = [
     (f"{_PLACE}/listen", "*:65536", f"{_PLACE}/listen: '*:65536' is no HAProxy bind"),
     (f"{_PLACE}/listen", "*:80\nbind", f"{_PLACE}/listen: '*:80\\nbind' is no HAP"),
     (f"{_PLACE}/listen", 80, f"{_PLACE}/listen: 80 is no HAProxy bind"),
-    pytest.param(
-        f"{_PLACE}/listen", "", f"{_PLACE}/listen: '' is no HAProxy bind",
-        marks=pytest.mark.xfail(
-            strict=True, reason="definition.py _is_bind(): IndexError on no word"
-        ),
-    ),
+    (f"{_PLACE}/listen", "", f"{_PLACE}/listen: '' is no HAProxy bind"),
     (f"{_PLACE}/url", "book.example.org", f"{_PLACE}/url: 'book.example.org' does not"),
     (f"{_PLACE}/allow_writes", "yes", f"{_PLACE}/allow_writes: should be"),
     (f"{_PLACE}/rollout/batch", 0, f"{_PLACE}/rollout/batch: should be a whole number"),

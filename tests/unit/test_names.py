@@ -140,12 +140,7 @@ def test_is_layer_takes_its_own_place(layer, base):
         {"deltas": [{"base_root": "/opt/holodeck/../../etc"}]},
         {"deltas": [{"base_root": "/opt/holodeck/guestbook/current"}]},
         {"deltas": [{"base_root": _APP["root"]}, {"base_root": "/"}]},
-        pytest.param(
-            {"deltas": [{"base_root": f"deps/{_KEY}"}]},
-            marks=pytest.mark.xfail(
-                strict=True, reason="names.py is_layer(): a base may be relative"
-            ),
-        ),
+        {"deltas": [{"base_root": f"deps/{_KEY}"}]},
     ],
     ids=str,
 )  # fmt: skip

@@ -152,9 +152,6 @@ def test_values_are_those_of_the_environment(value):
     assert units.values(text) == [value, "other", "p"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="units.py values(): leaves out every setting HOLODECK_…"
-)
 def test_values_has_settings_whose_names_begin_like_the_packs():
     """A setting that a service may have is a value to be masked."""
     text = units.environment(_deployment(settings={"HOLODECK_TOKEN": "hunter2"}))
