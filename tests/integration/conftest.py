@@ -101,8 +101,8 @@ def first(world):
 @pytest.fixture
 def at_main(world, first):
     """The environment, good at main, whatever the test before left."""
-    code, _ = world.release("main")
-    assert code == 0
+    code, record = world.release("main")
+    assert code == 0, record
     return world
 
 

@@ -35,7 +35,7 @@ def clone(tmp_path_factory):
 
 def test_demo_serves_a_page_and_leaves_nothing(clone):
     """`demo/up` ends in a served page, again changes nothing, `demo/down` is clean."""
-    before = leftovers(clone)
+    before = leftovers(clone / ".demo")
     first = _run(clone, "up")
     url = re.search(r"^  (http://\S+)", first.stdout, re.MULTILINE)[1]
     assert b"Welcome to the demo" in urllib.request.urlopen(url).read()
@@ -49,7 +49,7 @@ def test_demo_serves_a_page_and_leaves_nothing(clone):
     assert f"URL={url}" in activated.stdout
     _run(clone, "down")
     assert not (clone / ".demo").exists()
-    assert leftovers(clone) == before
+    assert leftovers(clone / ".demo") == before
 
 
 def _run(clone, verb):
