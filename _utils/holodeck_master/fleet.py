@@ -21,9 +21,10 @@ from holodeck_master import signals
 
 _POLL_S = 0.25
 # A minion that runs the job answers find_job at once; one that is silent this
-# often in a row is lost.
+# often in a row is lost. Together longer than random_reauth_delay, 10 s by default:
+# after any key was deleted minions wait up to that long before they hear again.
 _PROBE_EVERY_S = 4
-_PROBES = 3
+_PROBES = 5
 _TRIMMED = "VALUE_TRIMMED"
 
 

@@ -63,12 +63,19 @@ def plug(provider, name, address):
     _ip("-", stdin="\n".join(plug_commands(provider, name)))
     inside = [
         "link set lo up",
+        # By the address: a host made anew is not sought at the old one's for seconds.
+        f"link set {INTERFACE} address {_hardware(address)}",
         f"addr add {address}/{provider.network.prefixlen} dev {INTERFACE}",
         f"link set {INTERFACE} up",
     ]
     _ip("-", "-n", namespace, stdin="\n".join(inside))
     if was_cut:
         cut(provider, name)
+
+
+def _hardware(address):
+    octets = ipaddress.ip_address(str(address)).packed
+    return "02:01:" + ":".join(f"{octet:02x}" for octet in octets)
 
 
 def plug_commands(provider, name):
