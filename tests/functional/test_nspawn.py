@@ -33,6 +33,10 @@ class Cloud:
     def __init__(self, folder):
         """Write the configuration of a master whose only provider is ``local``."""
         self.folder = folder
+        # A master makes these at its start; two creations of salt-cloud that run
+        # side by side before it did so both try to, and one fails.
+        for name in ("minions", "minions_pre", "minions_rejected"):
+            (folder / "pki" / name).mkdir(parents=True, exist_ok=True)
         self.options = {
             "driver": "nspawn",
             "directory": str(folder / "hosts"),
