@@ -25,13 +25,12 @@ def build(name, commit, spec, pack, bases=()):
         lock = _lock(spec, checkout)
         key, dependencies = layers.dependencies(lock, interpreter, pack)
         provenance = _provenance(name, commit, lock, interpreter, pack)
-        application = layers.application(
-            name, commit, key, interpreter,
-            lambda prefix, python: _fill(
-                prefix, python, checkout, spec, epoch, provenance
-            ),
-            pack,
-        )  # fmt: skip
+
+        def fill(prefix, python):
+            _fill(prefix, python, checkout, spec, lock, provenance)
+            return epoch
+
+        application = layers.application(name, commit, key, interpreter, fill, pack)
     return {
         "name": name,
         "commit": commit,
@@ -82,15 +81,14 @@ def _provenance(name, commit, lock, interpreter, pack):
     }
 
 
-def _fill(prefix, interpreter, checkout, spec, epoch, provenance):
-    """Put the application into its virtualenv; return the files' time."""
+def _fill(prefix, interpreter, checkout, spec, lock, provenance):
+    """Put the application into its virtualenv."""
     if spec.get("project"):
-        _install_project(prefix, checkout, interpreter, _lock(spec, checkout))
+        _install_project(prefix, checkout, interpreter, lock)
     for origin, target in spec.get("copy", {}).items():
         _copy(checkout / origin, prefix / target, origin)
     note = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
     (prefix / "holodeck.json").write_text(note, encoding="utf-8")
-    return epoch
 
 
 def _install_project(prefix, checkout, interpreter, lock):
