@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from holodeck import names, packaging, spec
-from holodeck_bundle import database, delta, source, tree
+from holodeck_bundle import database, delta, source, tree, uv
 from holodeck_io import errors, files, process
 
 
@@ -185,23 +185,6 @@ def _unpacked(layer, folder):
     return folder / layer["root"].lstrip("/")
 
 
-def uv(*words, cwd=None):
-    """Run uv with this builder's cache, by a copy: the cache stays as it is."""
-    return process.run(
-        ["uv", *words],
-        cwd=cwd,
-        timeout_s=1800,
-        env={
-            "UV_CACHE_DIR": str(source.CACHE / "uv"),
-            "UV_LINK_MODE": "copy",
-            "UV_NO_CONFIG": "1",
-            "UV_PYTHON_DOWNLOADS": "never",
-            "SOURCE_DATE_EPOCH": str(tree.EPOCH),
-            "VIRTUAL_ENV": None,
-        },
-    )
-
-
 def _build_dependencies(lock, interpreter, key, home, pack):
     root = names.deps_root(key)
     shutil.rmtree(home, ignore_errors=True)
@@ -211,7 +194,7 @@ def _build_dependencies(lock, interpreter, key, home, pack):
         requirements = Path(work, "requirements.txt")
         requirements.write_text(lock, encoding="utf-8")
         _virtualenv(prefix, interpreter)
-        uv(
+        uv.run(
             "pip", "sync", "--quiet", "--require-hashes", "--python",
             str(prefix / "bin" / "python"), str(requirements),
         )  # fmt: skip
@@ -231,7 +214,7 @@ def _build_dependencies(lock, interpreter, key, home, pack):
 
 def _virtualenv(prefix, interpreter):
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    uv(
+    uv.run(
         "venv", "--quiet", "--no-project", "--relocatable", "--python",
         interpreter.path, str(prefix),
     )  # fmt: skip

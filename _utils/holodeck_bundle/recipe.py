@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from holodeck.spec import FORMAT
-from holodeck_bundle import layers, source, tree
+from holodeck_bundle import layers, source, tree, uv
 from holodeck_io import errors, process
 
 
@@ -103,7 +103,7 @@ def _install_project(prefix, checkout, interpreter, lock):
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
             constraints.write(lock)
             constraints.flush()
-            layers.uv(
+            uv.run(
                 "pip", "install", "--quiet", "--no-deps", "--python",
                 str(prefix / "bin" / "python"),
                 "--build-constraints", constraints.name, str(checkout),
