@@ -11,12 +11,19 @@ import concurrent.futures
 
 from salt.exceptions import SaltInvocationError
 
-from holodeck import names
+from holodeck import names, sbom
 from holodeck import spec as naming
+from holodeck_bundle import (
+    database,
+    inventory,
+    packing,
+    recipe,
+    signing,
+    source,
+    system,
+)
 from holodeck_bundle import install as hands
-from holodeck_bundle import layers as building
-from holodeck_bundle import recipe, source
-from holodeck_io import errors
+from holodeck_io import errors, pillar
 
 __func_alias__ = {"list_": "list"}
 
@@ -76,19 +83,24 @@ def build(name, commit, spec, stored=(), bases=()):
     commit
         The full commit id.
     spec
-        What goes in: ``repository``, ``lock`` (a path in it) or
-        ``requirements`` (the lock itself), ``project`` (install the
-        repository's own package), ``copy`` (folders of the repository to
-        folders of the bundle), ``python``, ``packager``, ``kind``.
+        What goes in: ``repository``; ``lock`` (a path in it, by default ``uv.lock``,
+        ``pylock.toml`` or ``requirements.txt``) or ``requirements`` (the lock
+        itself), ``allow_unhashed``, ``extras``; ``project`` (install the
+        repository's own package); ``build`` (``command``, ``artefacts``,
+        ``network``, ``timeout_s``); ``copy`` (folders of the repository to folders
+        of the bundle); ``packages`` (``build`` and ``run``: system packages);
+        ``python``, ``packager``, ``kind``; ``signing`` (a key's fingerprint).
     stored
         SHA-256 of packages that the master has and need not be pushed.
     bases
         Layers that hosts have already: each new layer is also made as the
         difference from its predecessor.
 
-    Returns ``{name, commit, layers, provenance}``; each layer has its
-    ``package``, ``root``, ``filename``, ``sha256``, ``size`` in bytes,
-    ``tree``, the digest of the files, and ``deltas``.
+    Returns ``{name, commit, layers, provenance}`` and ``signature`` where a key is
+    named; each layer has its ``package``, ``root``, ``filename``, ``sha256``,
+    ``size`` in bytes, ``tree``, the digest of the files, ``needs``, the system
+    packages it runs with, and ``deltas``. Private package indexes come from this
+    minion's pillar.
 
     Raises ``SaltInvocationError`` for a bad commit and
     :class:`~holodeck_io.errors.HolodeckError` when a step fails.
@@ -101,9 +113,7 @@ def build(name, commit, spec, stored=(), bases=()):
             spec='{"repository": "git://git.example.org/guestbook.git",
                    "lock": "requirements.txt", "project": true}'
     """
-    manifest = recipe.build(name, _commit(commit), spec, _packer(spec), bases)
-    _push_new(manifest, stored)
-    return manifest
+    return build_all(commit, {name: spec}, stored, {name: bases})[name]
 
 
 def build_all(commit, specs, stored=(), bases=None):
@@ -130,6 +140,7 @@ def build_all(commit, specs, stored=(), bases=None):
     _commit(commit)
     # Salt's dunders are bound to this thread: what needs them is taken here.
     packers = {name: _packer(spec) for name, spec in specs.items()}
+    private = _pillar().get("indexes", [])
     with concurrent.futures.ThreadPoolExecutor() as pool:
         jobs = {
             name: pool.submit(
@@ -139,21 +150,25 @@ def build_all(commit, specs, stored=(), bases=None):
                 spec,
                 packers[name],
                 (bases or {}).get(name, ()),
+                private,
             )
             for name, spec in specs.items()
         }
     manifests = {name: job.result() for name, job in jobs.items()}
-    for manifest in manifests.values():
+    for name, manifest in manifests.items():
         _push_new(manifest, stored)
+        if key := specs[name].get("signing"):
+            manifest["signature"] = signing.sign(manifest, key)
     return manifests
 
 
-def install(name, commit, layers):
+def install(name, commit, layers, provenance=None, signature=""):
     """
     Install a bundle beside what runs, and prove that its bytes are right.
 
     Only packages that are missing or damaged are fetched, each verified
-    before it is installed. Nothing is switched.
+    before it is installed. System packages that it needs are installed where
+    they are missing. Nothing is switched.
 
     name
         The bundle's name.
@@ -161,11 +176,15 @@ def install(name, commit, layers):
         The full commit id.
     layers
         The layers that :py:func:`build` returned.
+    provenance, signature
+        What :py:func:`build` returned too; needed where this minion's pillar
+        demands bundles that are signed.
 
     Returns ``{"digest": {root: tree digest}, "changes": {package: …}}``.
 
     Raises :class:`~holodeck_io.errors.HolodeckError` when a package cannot be
-    had or the installed files differ from what was built.
+    had, the installed files differ from what was built, or the signature is
+    not one that is demanded.
 
     CLI Example:
 
@@ -174,16 +193,21 @@ def install(name, commit, layers):
         salt 'web1' bundle.install guestbook 4f2c1e9... layers='[…]'
     """
     _check_layers(_name(name), _commit(commit), layers)
+    bundle = {"name": name, "commit": commit, "layers": layers}
+    _check_signature({**bundle, "provenance": provenance or {}}, signature)
+    _install_needs(name, layers)
+    kind = _kind()
     with hands.exclusive():
-        missing = hands.missing(layers)
-        for layer in missing:
-            hands.place(layer, _kind(), _fetch)
-        digests = hands.keep_receipt(name, commit, layers)
+        new = hands.absent(layers)
+        proven = hands.place(new, kind, _fetch)
+        mended = hands.prove(layers, kind, _fetch, proven)
+        digests = receipts.keep(name, commit, layers)
     return {
         "digest": digests,
         "changes": {
             layer["package"]: {"old": None, "new": layer["tree"][:12]}
-            for layer in missing
+            for layer in layers
+            if layer in new or layer in mended
         },
     }
 
@@ -193,7 +217,7 @@ def stage(bundles):
     Install several bundles; return the digests of all.
 
     bundles
-        A list of ``{name, commit, layers}``.
+        A list of ``{name, commit, layers, provenance, signature}``.
 
     Returns ``{root: tree digest}``.
 
@@ -232,7 +256,8 @@ def verify(name, commit):
     """
     Recompute an installed bundle's digests and compare them with its receipt.
 
-    Returns ``{"ok": bool, "differs": [root, …]}``.
+    Returns ``{"ok": bool, "differs": {root: [what differs, …]}}``; each entry
+    says which file, and how.
 
     Raises :class:`~holodeck_io.errors.HolodeckError` when it is not installed.
 
@@ -242,8 +267,50 @@ def verify(name, commit):
 
         salt 'web1' bundle.verify guestbook 4f2c1e9...
     """
-    differs = hands.differing(hands.receipt(_name(name), _commit(commit))["layers"])
-    return {"ok": not differs, "differs": differs}
+    layers = receipts.get(_name(name), _commit(commit))["layers"]
+    damaged = hands.missing(layers)
+    format_ = database.of(_kind())
+    return {
+        "ok": not damaged,
+        "differs": {layer["root"]: format_.differences(layer) for layer in damaged},
+    }
+
+
+def show(name, commit, full=False):
+    """
+    Return what an installed bundle is made of, and where it came from.
+
+    name
+        The bundle's name.
+    commit
+        The full commit id.
+    full
+        The whole bill of materials (CycloneDX) too, not its summary alone.
+
+    Returns ``{name, commit, provenance, layers, packages, licenses}``, and
+    ``sbom`` where it is asked for.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` when it is not installed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' bundle.show guestbook 4f2c1e9...
+    """
+    layers = receipts.get(_name(name), _commit(commit))["layers"]
+    found = inventory.read(names.bundle_root(name, commit))
+    summary = sbom.summary(found["sbom"])
+    keys = ("role", "package", "root", "sha256", "tree", "size", "needs")
+    shown = {
+        "name": name,
+        "commit": commit,
+        "provenance": found["provenance"],
+        "layers": [{key: layer.get(key) for key in keys} for layer in layers],
+        "packages": summary["packages"],
+        "licenses": summary["licenses"],
+    }
+    return {**shown, "sbom": found["sbom"]} if full else shown
 
 
 def list_(name=None):
@@ -259,7 +326,7 @@ def list_(name=None):
 
         salt 'web1' bundle.list guestbook
     """
-    return hands.installed(name)
+    return receipts.installed(name)
 
 
 def missing(layers):
@@ -298,16 +365,42 @@ def prune(name, keep):
         current = hands.current(_name(name))
         doomed = [
             commit
-            for commit in hands.installed(name).get(name, [])
+            for commit in receipts.installed(name).get(name, [])
             if commit not in keep and commit != current
         ]
         return hands.remove(name, doomed, _kind())
 
 
 def _packer(spec):
-    return building.Packer(
+    return packing.Packer(
         spec.get("kind", "deb"), spec.get("packager", "nfpm"), __salt__["fpm.package"]
     )
+
+
+def _pillar():
+    return pillar.own(__opts__, dict(__grains__))
+
+
+def _check_signature(bundle, signature):
+    """Refuse what no demanded key signed, before a byte of it is fetched."""
+    demanded = _pillar().get("signing")
+    if demanded:
+        signing.import_keys(demanded["public_keys"])
+        signing.verify(bundle, signature, fingerprint=demanded["key"])
+
+
+def _install_needs(name, layers):
+    """Install the system packages that a bundle needs, where they are missing."""
+    needs = sorted({need for layer in layers for need in layer.get("needs", ())})
+    if missing := system.missing(needs, _kind()):
+        __salt__["pkg.install"](pkgs=sorted({need.split()[0] for need in missing}))
+        missing = system.missing(needs, _kind())
+    if missing:
+        raise errors.HolodeckError(
+            f"Bundle {name}: needs the system packages {', '.join(missing)}, which "
+            "this host's package manager did not bring; install them, or build on "
+            "the system that the hosts have."
+        )
 
 
 def _push_new(manifest, stored):

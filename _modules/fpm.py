@@ -16,8 +16,8 @@ PACKAGERS = ("nfpm", "fpm")
 
 
 def package(
-    name, version, root, target, kind="deb", packager="nfpm", depends=(), epoch=0,
-    summary="",
+    name, version, root, target, kind="deb", packager="nfpm", depends=(),
+    epoch=packaging.EPOCH, summary="",
 ):  # fmt: skip
     """
     Wrap the tree below ``root`` as a package that unpacks it below ``/``.
@@ -79,7 +79,8 @@ def package(
 
 def _run(argv, epoch):
     try:
-        process.run(argv, env={"SOURCE_DATE_EPOCH": str(epoch)})
+        # fpm packs folders and a changelog that it makes with this process's umask.
+        process.run(argv, env={"SOURCE_DATE_EPOCH": str(epoch)}, umask=0o022)
     except errors.CommandError as error:
         raise errors.HolodeckError(
             f"Packager {argv[0]}: {error} Apply the state holodeck.builder to this "

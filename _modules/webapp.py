@@ -9,11 +9,10 @@ one rename.
 
 from pathlib import Path
 
-import salt.pillar
 from salt.exceptions import SaltInvocationError
 
 from holodeck import names, units
-from holodeck_io import errors, pack
+from holodeck_io import errors, pack, pillar
 from holodeck_webapp import deployments, health
 
 __func_alias__ = {"health_": "health"}
@@ -245,21 +244,13 @@ def _deployment(name, commit):
 
 
 def _pillar():
-    """
-    Return this pack's part of the pillar as the master has it now.
-
-    The pillar in memory may be older than the definition being released. Its
-    values are read, never returned or logged: they may be secrets.
-    """
-    compiler = salt.pillar.get_pillar(
-        __opts__, dict(__grains__), __opts__["id"], pillarenv=__opts__.get("pillarenv")
-    )
-    return compiler.compile_pillar().get("holodeck", {})
+    return pillar.own(__opts__, dict(__grains__))
 
 
 def _platform():
-    parts = ("os", "osrelease", "cpuarch")
-    return " ".join(str(__grains__[part]) for part in parts)
+    """Return what compiled code depends on; the system's Python is part of it."""
+    parts = [str(__grains__[part]) for part in ("os", "osrelease", "cpuarch")]
+    return " ".join([*parts, Path("/usr/bin/python3").resolve().name])
 
 
 def _current(name):
@@ -276,4 +267,5 @@ def _service_status(name):
         "deployment": names.deployment(summary["commit"], summary["config"]),
         "running": health.running_commit(summary),
         "fault": health.fault(summary),
+        "stranded": health.stranded(summary),
     }

@@ -5,7 +5,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 from holodeck import names, outcome
 
 
-def installed(name, commit, layers):
+def installed(name, commit, layers, provenance=None, signature=""):
     """
     Ensure that a bundle is installed beside what runs, with the right bytes.
 
@@ -15,6 +15,8 @@ def installed(name, commit, layers):
         The full commit id.
     layers
         The layers of the release's record, from pillar.
+    provenance, signature
+        The same, where hosts demand signed bundles.
 
     .. code-block:: yaml
 
@@ -33,7 +35,7 @@ def installed(name, commit, layers):
         changes = {package: {"old": None, "new": "installed"} for package in missing}
         if __opts__["test"]:
             return outcome.planned(name, changes, f"Bundle {label} would be installed.")
-        __salt__["bundle.install"](name, commit, layers)
+        __salt__["bundle.install"](name, commit, layers, provenance, signature)
     except (CommandExecutionError, SaltInvocationError) as error:
         return outcome.failed(name, f"Could not install bundle {label}: {error}")
     return outcome.changed(name, changes, f"Bundle {label} was installed.")

@@ -5,9 +5,8 @@ What services and environments are made of, read from pillar and checked.
 """
 
 import re
-import shlex
 
-from holodeck import names, schema
+from holodeck import fields, gpg, index_text, schema, service_rules
 from holodeck.model import (
     ROLES,
     Definition,
@@ -16,28 +15,9 @@ from holodeck.model import (
     InvalidDefinitionError,
     Placement,
     Rollout,
-    Service,
 )
 
-_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-# Without the sign that begins a comment in HAProxy's configuration.
-_PATH = re.compile(r"/[!\"$-~]*")
-# No password in it: commands, errors and records show it.
-_REPOSITORY = re.compile(
-    r"(?!-)(?!(?i:https?)://[^/@]*@)(?![A-Za-z+]+://[^/@]*:[^/@]*@)\S+"
-)
 _PORT_MAX = 65535
-_RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[!-~]+")
-_RESERVED_SETTINGS = frozenset(
-    {
-        "PORT",
-        "HOLODECK_SERVICE",
-        "HOLODECK_COMMIT",
-        "HOLODECK_ENVIRONMENT",
-        "HOLODECK_DEPLOYMENT",
-    }
-)
 _HOSTS_MAX = 500
 
 
@@ -50,52 +30,50 @@ def parse(data):
     faults = schema.Faults()
     root = schema.mapping(data, "holodeck", _ROOT, faults)
     services = {
-        name: _service(name, value, faults)
+        name: service_rules.service(name, value, faults)
         for name, value in root.get("services", {}).items()
     }
     environments = {
         name: _environment(name, value, faults)
         for name, value in root.get("environments", {}).items()
     }
+    _check_signing(root.get("signing"), faults)
+    _check_indexes(root.get("indexes", []), faults)
     if not faults:
         _cross_check(services, environments, faults)
     if faults:
         raise InvalidDefinitionError(
             "The definition in pillar has faults:\n" + "\n".join(faults)
         )
-    return Definition(services, environments)
+    return Definition(
+        services,
+        environments,
+        indexes=tuple(root.get("indexes", ())),
+        signing=root.get("signing", {}),
+    )
 
 
-def command(text):
-    """Return a process's command line as the words that will be run."""
-    return shlex.split(text)
+def _check_signing(data, faults):
+    """The private key stays on builders; hosts get the public one."""
+    if data is None:
+        return
+    values = schema.mapping(data, "signing", _SIGNING, faults)
+    try:
+        gpg.fingerprint(values.get("key", ""))
+    except ValueError as error:
+        faults.add("signing/key", str(error))
 
 
-def _service(name, data, faults):
-    path = f"services/{name}"
-    _check_name(name, path, faults)
-    values = schema.mapping(data, path, _SERVICE, faults)
-    if not (values.get("repository") or values.get("requirements")):
-        faults.add(path, "needs a repository (git), or requirements (a hashed lock)")
-    if values.get("requirements") and "--hash=" not in values["requirements"]:
-        faults.add(f"{path}/requirements", "has no hashes; lock with --generate-hashes")
-    for key in ("suite", "suite_lock"):
-        if values.get(key) and not values.get("repository"):
-            faults.add(f"{path}/{key}", "is a path in a repository, and there is none")
-    if not (values.get("suite") or values.get("checks")):
-        faults.add(path, "needs a suite (a folder of tests), or checks")
-    for process, line in values.get("processes", {}).items():
-        _check_name(process, f"{path}/processes/{process}", faults)
-        _check_command(line, f"{path}/processes/{process}", faults)
-    _check_settings(values, path, faults)
-    if faults:
-        return None
-    return Service(name=name, **values)
+def _check_indexes(entries, faults):
+    try:
+        index_text.checked(entries)
+    except index_text.InvalidIndexError as error:
+        faults.add("indexes", str(error).rstrip("."))
 
 
 def _environment(name, data, faults):
     path = f"environments/{name}"
-    _check_name(name, path, faults)
+    fields.check_name(name, path, faults)
     values = schema.mapping(data, path, _ENVIRONMENT, faults)
     hosts = {
         role: _hosts(role, group, f"{path}/hosts/{role}", faults)
@@ -129,42 +107,10 @@ def _placement(service, data, path, faults):
     rollout = schema.mapping(
         values.pop("rollout", {}), f"{path}/rollout", _ROLLOUT, faults
     )
-    _check_settings(values, path, faults)
+    fields.check_settings(values, path, faults)
     if faults:
         return None
     return Placement(service=service, rollout=Rollout(**rollout), **values)
-
-
-def _check_name(name, path, faults):
-    if not names.is_name(name):
-        faults.add(
-            path,
-            f"{name!r} is not a name; use lower-case letters, digits and single "
-            f"hyphens, {names.NAME_MAX} at most, not ending in {names.SUITE_SUFFIX}",
-        )
-
-
-def _check_command(line, path, faults):
-    try:
-        words = command(line) if isinstance(line, str) else []
-    except ValueError as error:
-        faults.add(path, f"{line!r} has unbalanced quotes ({error})")
-        return
-    if not words or "\n" in line:
-        faults.add(path, f"{line!r} is not a command line; write one line of words")
-
-
-def _check_settings(values, path, faults):
-    for key, value in values.get("settings", {}).items():
-        where = f"{path}/settings/{key}"
-        if not _SETTING.fullmatch(str(key)) or key in _RESERVED_SETTINGS:
-            faults.add(where, "is not a free name of an environment variable")
-        # The value is never shown: it may be a secret.
-        if isinstance(value, (dict, list)) or value is None:
-            faults.add(where, "must be text, a number or a boolean")
-    for key, value in values.get("files", {}).items():
-        if not _FILE.fullmatch(str(key)) or not isinstance(value, str):
-            faults.add(f"{path}/files/{key}", "must be a plain file name with text")
 
 
 def _cross_check(services, environments, faults):
@@ -225,28 +171,12 @@ _text = schema.text()
 _ROOT = {
     "services": schema.Key(schema.table(), required=True),
     "environments": schema.Key(schema.table(), required=True),
+    "indexes": schema.Key(schema.sequence(dict)),
+    "signing": schema.Key(schema.table()),
 }
-_SERVICE = {
-    "repository": schema.Key(
-        schema.check(
-            lambda value: isinstance(value, str) and _REPOSITORY.fullmatch(value),
-            "is no URL without a password; let the builder's git have credentials",
-            secret=True,
-        )
-    ),
-    "branch": schema.Key(schema.check(names.is_ref, "is not a branch name")),
-    "lock": schema.Key(schema.text(_RELATIVE)),
-    "requirements": schema.Key(_text),
-    "python": schema.Key(schema.text(re.compile(r"/[\w./-]+"))),
-    "packager": schema.Key(schema.one_of("nfpm", "fpm")),
-    "processes": schema.Key(schema.table(), required=True),
-    "port": schema.Key(schema.integer(1, 65535), required=True),
-    "health": schema.Key(schema.text(_PATH)),
-    "suite": schema.Key(schema.text(_RELATIVE)),
-    "suite_lock": schema.Key(schema.text(_RELATIVE)),
-    "checks": schema.Key(schema.sequence()),
-    "settings": schema.Key(schema.table()),
-    "files": schema.Key(schema.table()),
+_SIGNING = {
+    "key": schema.Key(_text, required=True),
+    "public_keys": schema.Key(_text, required=True),
 }
 _ENVIRONMENT = {
     "hosts": schema.Key(schema.table(), required=True),

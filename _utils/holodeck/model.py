@@ -26,8 +26,12 @@ class Service:
     health: str = "/"
     repository: str = ""
     branch: str = "main"
-    lock: str = "requirements.txt"
+    lock: str = ""
     requirements: str = ""
+    allow_unhashed: bool = False
+    extras: list = field(default_factory=list)
+    packages: dict = field(default_factory=dict)
+    build: dict = field(default_factory=dict)
     python: str = ""
     packager: str = "nfpm"
     suite: str = ""
@@ -35,6 +39,19 @@ class Service:
     checks: list = field(default_factory=list)
     settings: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)
+
+    @property
+    def recipe(self):
+        """What the bundle's bytes depend on, besides the commit and its own lock."""
+        return {
+            "lock": self.lock,
+            "requirements": self.requirements,
+            "allow_unhashed": self.allow_unhashed,
+            "extras": list(self.extras),
+            "python": self.python,
+            "packager": self.packager,
+            "packages": dict(self.packages),
+        }
 
     @property
     def fixed_commit(self):
@@ -122,6 +139,8 @@ class Definition:
 
     services: dict
     environments: dict
+    indexes: tuple = ()
+    signing: dict = field(default_factory=dict)
 
     def placement(self, service, environment):
         """

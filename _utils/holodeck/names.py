@@ -25,7 +25,7 @@ _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 # "holodeck-" and the name make the Unix user, which systemd limits to 31.
 NAME_MAX = 22
 _REF_MAX = 200
-RESERVED = frozenset({"deps"})
+RESERVED = frozenset({"deps", "gnupg"})
 SUITE_SUFFIX = "-suite"
 
 

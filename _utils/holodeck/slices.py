@@ -6,7 +6,7 @@ A host sees the services placed on it and nothing of other environments.
 
 # Part of every configuration's digest: raise it when the same settings would
 # make other units.
-FORMAT = 1
+FORMAT = 2
 
 
 def configuration(service, placement):
@@ -16,12 +16,7 @@ def configuration(service, placement):
         "processes": service.processes,
         "port": service.port,
         "health": service.health,
-        "recipe": [
-            service.python,
-            service.packager,
-            service.lock,
-            service.requirements,
-        ],
+        "recipe": [service.recipe, service.build],
         "settings": {**service.settings, **placement.settings},
         "files": {**service.files, **placement.files},
     }
@@ -48,7 +43,10 @@ def web(definition, environment, digests, releases, busy):
             "release": _release(releases.get(name)),
             "busy": name in busy,
         }
-    return {"environment": environment.name, "role": "web", "services": services}
+    return {
+        "environment": environment.name, "role": "web", "services": services,
+        "signing": _demanded(definition),
+    }  # fmt: skip
 
 
 def balancer(definition, environment, addresses):
@@ -79,9 +77,26 @@ def balancer(definition, environment, addresses):
     return {"environment": environment.name, "role": "balancer", "services": services}
 
 
-def other(environment, role):
+def other(definition, environment, role):
     """Return the slice of a host without services: a tester or a builder."""
-    return {"environment": environment.name, "role": role}
+    found = {"environment": environment.name, "role": role}
+    if role != "builder":
+        return {**found, "signing": _demanded(definition)}
+    placed = [definition.services[name] for name in environment.services]
+    # Those to run with too: what libraries are linked to is looked up there.
+    wanted = {
+        package
+        for service in placed
+        for use in service.packages.values()
+        for package in use
+    }
+    indexes = [dict(entry) for entry in definition.indexes]
+    return {**found, "packages": sorted(wanted), "indexes": indexes}
+
+
+def _demanded(definition):
+    """Return whose signature a host demands of bundles; empty for nobody's."""
+    return dict(definition.signing)
 
 
 def _release(record):
@@ -92,4 +107,6 @@ def _release(record):
         "commit": record["commit"],
         "deployment": record["deployment"],
         "layers": record["bundle"]["layers"],
+        "provenance": record["bundle"].get("provenance", {}),
+        "signature": record["bundle"].get("signature", ""),
     }

@@ -6,12 +6,13 @@ import json
 from holodeck import names
 
 # Part of every key: raise it when the same input would make other bytes.
-FORMAT = 2
+FORMAT = 3
 
 
 def service_spec(service, kind):
     """Return the recipe of a service's own bundle."""
-    return {**_source(service, kind), "project": bool(service.repository)}
+    spec = {**_source(service, kind), "project": bool(service.repository)}
+    return {**spec, "build": dict(service.build)} if service.build else spec
 
 
 def suite_spec(service, kind, tester_lock):
@@ -22,22 +23,31 @@ def suite_spec(service, kind, tester_lock):
         The hashed lock of pytest and WebTest, used unless the service names
         its own ``suite_lock``.
     """
-    spec = {**_source(service, kind), "project": False}
+    spec = {**_source(service, kind), "project": False, "packages": {}, "extras": []}
     if service.suite:
         spec["copy"] = {service.suite: "suite"}
     else:
         spec["repository"] = ""
     if service.suite_lock:
         return {**spec, "lock": service.suite_lock, "requirements": ""}
-    return {**spec, "requirements": tester_lock}
+    return {**spec, "requirements": tester_lock, "allow_unhashed": False}
 
 
-def bundles(service, kind, tester_lock):
-    """Return ``{bundle name: recipe}`` of everything that a release installs."""
-    return {
+def bundles(service, kind, tester_lock, signing_key=""):
+    """
+    Return ``{bundle name: recipe}`` of everything that a release installs.
+
+    signing_key
+        The fingerprint of the key that builders sign with, if any.
+    """
+    found = {
         service.name: service_spec(service, kind),
         names.suite_bundle(service.name): suite_spec(service, kind, tester_lock),
     }
+    if signing_key:
+        # Part of the key of what was built: another key signs anew.
+        found = {name: {**one, "signing": signing_key} for name, one in found.items()}
+    return found
 
 
 def key(name, commit, recipe, platform):
@@ -56,11 +66,4 @@ def artefacts(manifest):
 
 
 def _source(service, kind):
-    return {
-        "repository": service.repository,
-        "lock": service.lock,
-        "requirements": service.requirements,
-        "python": service.python,
-        "packager": service.packager,
-        "kind": kind,
-    }
+    return {**service.recipe, "repository": service.repository, "kind": kind}

@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from holodeck import definition, names
+from holodeck import names, service_rules
 
 _PRIVILEGED_PORTS = 1024
 # A line of the environment file, but those that this adds.
@@ -161,7 +161,7 @@ def exec_start(root, line):
     ``${NAME}`` stays as it is: systemd replaces it from the environment. A
     percent sign is doubled, for systemd would read it as a specifier.
     """
-    program, *arguments = definition.command(line)
+    program, *arguments = service_rules.command(line)
     if not program.startswith("/"):
         program = f"{root}/bin/{program}"
     return " ".join(_word(word) for word in (program, *arguments))

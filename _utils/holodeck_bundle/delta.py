@@ -7,9 +7,11 @@ deltas of the changed files would save a few kilobytes more and ask every host f
 the same tool in the same version.
 """
 
+import filecmp
 import io
 import json
 import os
+import stat
 import tarfile
 from pathlib import Path
 
@@ -28,16 +30,19 @@ def create(base, new, target):
 
     The same two trees make the same bytes.
     """
-    old = {entry[0]: entry[1:] for entry in files.tree_entries(base)}
-    wanted = {entry[0]: entry[1:] for entry in files.tree_entries(new)}
-    changed = [name for name, facts in wanted.items() if old.get(name) != facts]
+    old, wanted = _facts(base), _facts(new)
+    changed = [
+        name
+        for name, facts in wanted.items()
+        if _differs(name, old.get(name), facts, base, new)
+    ]
+    gone = set(changed)
     # What changes from one kind to another is removed first, as what is gone; a
     # folder that stays one keeps what is in it.
     removed = [
         name
         for name, (kind, *_) in old.items()
-        if name not in wanted
-        or (old[name] != wanted[name] and (kind, wanted[name][0]) != _FOLDERS)
+        if name not in wanted or (name in gone and (kind, wanted[name][0]) != _FOLDERS)
     ]
     with tarfile.open(target, "w:xz", format=tarfile.GNU_FORMAT, preset=6) as archive:
         _add_text(archive, _REMOVED, json.dumps(sorted(removed)))
@@ -54,7 +59,7 @@ def apply(base, archive, target):
     target = Path(target)
     with tarfile.open(archive, "r:xz") as bundle:
         removed = set(json.load(bundle.extractfile(_REMOVED)))
-        _link(Path(base), target, removed)
+        files.link_tree(base, target, removed.__contains__)
         for member in bundle:
             if member.name != _REMOVED:
                 _check_inside(member, target)
@@ -73,23 +78,29 @@ def _check_inside(member, target):
         raise tarfile.ExtractError(f"{member.name}: leads out of the tree")
 
 
-def _link(base, target, removed):
-    """Repeat the tree ``base`` by hard links, without what is removed."""
-    target.mkdir(mode=0o755, parents=True)
-    target.chmod(0o755)
-    for folder, folders, names in os.walk(base):
-        here = Path(folder).relative_to(base)
-        for name in folders + names:
-            path = here / name
-            if str(path) in removed:
-                continue
-            origin = base / path
-            if origin.is_dir() and not origin.is_symlink():
-                (target / path).mkdir()
-                (target / path).chmod(origin.stat().st_mode & 0o7777)
-            else:
-                os.link(origin, target / path, follow_symlinks=False)
-        folders[:] = [name for name in folders if str(here / name) not in removed]
+def _facts(root):
+    """Return ``{path: (type, mode, size or target, inode)}`` of all below ``root``."""
+    facts = {}
+    for name in files.names_below(root):
+        found = os.lstat(f"{root}/{name}")
+        mode = stat.S_IMODE(found.st_mode)
+        if stat.S_ISLNK(found.st_mode):
+            facts[name] = ("link", "", os.readlink(f"{root}/{name}"), None)  # noqa: PTH115
+        elif stat.S_ISDIR(found.st_mode):
+            facts[name] = ("folder", mode, "", None)
+        else:
+            inode = (found.st_dev, found.st_ino)
+            facts[name] = ("file", mode, found.st_size, inode)
+    return facts
+
+
+def _differs(name, old, new, base, tree):
+    """Tell whether an entry of two trees differs; one inode is the same bytes."""
+    if old is None or old[:3] != new[:3]:
+        return True
+    return old[3] != new[3] and not filecmp.cmp(
+        f"{base}/{name}", f"{tree}/{name}", shallow=False
+    )
 
 
 def _add_text(archive, name, text):

@@ -8,7 +8,6 @@ renamed: a kill or a power loss leaves the old layer or the new one, never a hal
 import concurrent.futures
 import contextlib
 import ctypes
-import json
 import logging
 import lzma
 import os
@@ -17,8 +16,8 @@ import tarfile
 from pathlib import Path
 
 from holodeck import names, packaging
-from holodeck_bundle import database, delta
-from holodeck_io import files, lock, process
+from holodeck_bundle import database, delta, receipts
+from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
 
 _UNFIT = (
@@ -27,7 +26,6 @@ _UNFIT = (
 )  # fmt: skip
 log = logging.getLogger(__name__)
 DOWNLOADS = Path("/var/cache/holodeck/packages")
-RECEIPTS = Path(names.STATE, "bundles")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,6 +37,11 @@ def exclusive():
     dpkg has a lock of its own, at which it gives up instead of waiting.
     """
     return lock.held(database.lock_file())
+
+
+def absent(layers):
+    """Return the layers that have no folder here."""
+    return [layer for layer in layers if not Path(layer["root"]).is_dir()]
 
 
 def missing(layers):
@@ -55,17 +58,42 @@ def differing(layers):
     ]
 
 
-def place(layer, kind, fetch):
+def place(layers, kind, fetch):
     """
-    Put a layer in place, as a difference where its base is here and sound.
+    Put layers in their places, durably; return those whose proof was part of it.
+
+    A layer comes as a difference where its base is here, and is proven with all else
+    by :func:`prove`: only the changed files arrive, and each is as old as its base.
+    It comes whole otherwise, and is proven beside its place.
 
     fetch
         Called with an artefact; returns the path of its proven file.
     """
-    for candidate in layer.get("deltas", ()):
-        if _place_difference(layer, candidate, fetch):
-            return
-    _place_whole(layer, kind, fetch(layer))
+    return [
+        layer
+        for layer in layers
+        if not _place_difference(layer, fetch)
+        and _place_whole(layer, kind, fetch(layer))
+    ]
+
+
+def prove(layers, kind, fetch, proven=()):
+    """
+    Prove that every layer's files are what was built; mend those that are not.
+
+    proven
+        Layers that were proven a moment ago.
+
+    Returns the layers that were mended.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` for one that cannot be.
+    """
+    known = {layer["root"] for layer in proven}
+    damaged = missing([layer for layer in layers if layer["root"] not in known])
+    for layer in damaged:
+        log.warning("Layer %s: has other files than were built", layer["package"])
+        _place_whole(layer, kind, fetch(layer))
+    return damaged
 
 
 def download_path(artefact):
@@ -98,35 +126,6 @@ def checked_download(artefact, path, arrived):
     return final
 
 
-def keep_receipt(name, commit, layers):
-    """Remember what is installed and proven; return ``{root: digest}``."""
-    path = RECEIPTS / name / f"{commit}.json"
-    content = json.dumps({"layers": layers}, sort_keys=True)
-    if not path.is_file() or path.read_text(encoding="utf-8") != content:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_atomic(path, content)
-    return {layer["root"]: layer["tree"] for layer in layers}
-
-
-def receipt(name, commit):
-    """Return what was installed, as :func:`proven` wrote it."""
-    path = RECEIPTS / name / f"{commit}.json"
-    if not path.is_file():
-        raise HolodeckError(
-            f"Bundle {name} {names.short(commit)}: is not installed on this host; "
-            f"installed are {installed(name).get(name) or 'none'}."
-        )
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def installed(name=None):
-    """Return ``{name: [commit, …]}`` of the bundles that have a receipt."""
-    found = {}
-    for path in sorted(RECEIPTS.glob(f"{name or '*'}/*.json")):
-        found.setdefault(path.parent.name, []).append(path.stem)
-    return found
-
-
 def current(name):
     """Return the commit that ``current`` points at, or ``None``."""
     link = Path(names.PREFIX, name, "current")
@@ -135,15 +134,16 @@ def current(name):
 
 def register(kind):
     """Enter what came as a difference into the package database; return it."""
-    known = database.packages(kind)
+    format_ = database.of(kind)
+    known = format_.packages()
     entered = []
-    for layer in _receipted().values():
+    for layer in receipts.layers().values():
         version = packaging.layer_version(layer["tree"])
         if known.get(layer["package"]) != version and not differing([layer]):
-            target = DOWNLOADS / f"{layer['package']}.index.deb"
+            target = DOWNLOADS / f"{layer['package']}.index.{kind}"
             target.parent.mkdir(parents=True, exist_ok=True)
-            database.write_index(layer, target)
-            database.register(kind, target, layer["root"])
+            format_.write_index(layer, target)
+            format_.register(target, layer["root"])
             target.unlink()
             entered.append(layer["package"])
     return sorted(entered)
@@ -158,87 +158,82 @@ def remove(name, commits, kind):
     doomed = {
         layer["package"]: layer["root"]
         for commit in commits
-        for layer in receipt(name, commit)["layers"]
+        for layer in receipts.get(name, commit)["layers"]
     }
-    for package in _receipted(but=(name, commits)):
+    for package in receipts.layers(but=(name, commits)):
         doomed.pop(package, None)
-    present = sorted(doomed.keys() & database.packages(kind).keys())
+    present = sorted(doomed.keys() & database.of(kind).packages().keys())
     if present:
-        database.remove(kind, present)
+        database.of(kind).remove(present)
     for root in doomed.values():
         # What is in no package (an unregistered layer, a stray file) goes too.
         shutil.rmtree(root, ignore_errors=True)
     for commit in commits:
-        (RECEIPTS / name / f"{commit}.json").unlink()
+        receipts.forget(name, commit)
     return sorted(doomed)
 
 
-def _receipted(but=(None, ())):
-    """Return ``{package: layer}`` of every receipt, but those of some commits."""
-    return {
-        layer["package"]: layer
-        for bundle, kept in installed().items()
-        for commit in kept
-        if not (bundle == but[0] and commit in but[1])
-        for layer in receipt(bundle, commit)["layers"]
-    }
-
-
-def _place_difference(layer, candidate, fetch):
+def _place_difference(layer, fetch):
     """Try to build the layer from a base; tell whether it is in place."""
-    base = Path(candidate["base_root"])
-    if not base.is_dir():
-        return False
-    try:
-        archive = fetch(candidate)
-        with _beside(layer) as made:
-            delta.apply(base, archive, made)
-            archive.unlink()
-            return _move_in(layer, made)
-    except _UNFIT as error:
-        # A damaged base or archive: the whole layer is in the store.
-        log.warning("Layer %s: not by difference: %s", layer["package"], error)
-        return False
+    for candidate in layer.get("deltas", ()):
+        base = Path(candidate["base_root"])
+        if not base.is_dir():
+            continue
+        try:
+            archive = fetch(candidate)
+            with _beside(layer) as made:
+                delta.apply(base, archive, made)
+                archive.unlink()
+                files.sync_filesystem(made)
+                _move_in(layer, made)
+        except _UNFIT as error:
+            # A damaged base or archive: the whole layer is in the store.
+            log.warning("Layer %s: not by difference: %s", layer["package"], error)
+        else:
+            return True
+    return False
 
 
 def _place_whole(layer, kind, package):
-    """Unpack a layer, while the package database learns of it."""
-    if kind == "rpm":
-        database.install(kind, package)
-        files.sync_filesystem(names.PREFIX)
-        package.unlink()
-        return
+    """Unpack a layer and prove it, while the package database learns of it."""
+    format_ = database.of(kind)
     with (
         _beside(layer) as made,
-        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        concurrent.futures.ThreadPoolExecutor() as pool,
     ):
-        entry = pool.submit(_enter, layer, kind, package)
-        process.run(packaging.extract_argv(str(package), str(made)))
-        entry.result()
+        entry = pool.submit(_enter, layer, format_, package)
+        format_.extract(package, made)
         inside = Path(made, layer["root"].lstrip("/"))
-        moved = inside.is_dir() and _move_in(layer, inside)
+        # Flushed while it is read: what was written is in memory still.
+        flushed = pool.submit(files.sync_filesystem, made)
+        fitting = files.tree_digest(inside) == layer["tree"]
+        flushed.result()
+        entry.result()
         package.unlink()
-    if not moved:
-        raise HolodeckError(
-            f"Package {layer['filename']}: its files are not those that were built; "
-            "look for a full disk, then release again."
-        )
+        if not fitting:
+            raise HolodeckError(
+                f"Package {layer['filename']}: its files are not those that were "
+                "built; look for a full disk, then release again."
+            )
+        format_.label(inside)
+        _move_in(layer, inside)
+    return True
 
 
-def _enter(layer, kind, package):
+def _enter(layer, format_, package):
     """
     Enter a package where it is not yet.
 
     Never twice: dpkg would remove the files that it knew and is now to leave
-    alone. One of the same name with other content goes first, files and all; it is
-    one that this layer replaces.
+    alone. One of the same name with other content goes first there, files and all;
+    it is one that this layer replaces.
     """
-    version = database.packages(kind).get(layer["package"])
+    version = format_.packages().get(layer["package"])
     if version == packaging.layer_version(layer["tree"]):
         return
-    if version is not None:
-        database.remove(kind, [layer["package"]])
-    database.register(kind, package, layer["root"])
+    if version is not None and not format_.REPLACES:
+        format_.remove([layer["package"]])
+    format_.register(package, layer["root"])
 
 
 @contextlib.contextmanager
@@ -255,10 +250,7 @@ def _beside(layer):
 
 
 def _move_in(layer, made):
-    """Prove a tree, make it durable, and put it in its place in one step."""
-    if files.tree_digest(made) != layer["tree"]:
-        return False
-    files.sync_filesystem(made)
+    """Put a tree that is on the disk in its place in one step."""
     root = Path(layer["root"])
     if root.exists():
         # A damaged layer, maybe with running processes: never a moment without.
@@ -266,7 +258,6 @@ def _move_in(layer, made):
     else:
         made.rename(root)
     files.sync_folder(root.parent)
-    return True
 
 
 def _exchange(one, other):

@@ -3,173 +3,128 @@ The two layers of a bundle: dependencies by lock, and the application by commit.
 
 A lock changes rarely and a commit always, so the dependencies are installed,
 compiled and compressed once per lock, and shared by every commit and service
-with the same lock.
+with the same lock. The trees stay on the builder: the next one starts from the last.
 """
 
-import hashlib
+import concurrent.futures
 import json
+import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from holodeck import names, packaging, spec
-from holodeck_bundle import database, delta, source, tree, uv
-from holodeck_io import errors, files, process
+from holodeck import names, sbom
+from holodeck_bundle import (
+    cache,
+    delta,
+    inventory,
+    libraries,
+    lockfile,
+    tree,
+    uv,
+)
+from holodeck_bundle.packing import Layer, Tree
+from holodeck_io import files
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One tree, its package, and the digests that prove both."""
-
-    role: str
-    package: str
-    root: str
-    file: str
-    filename: str
-    sha256: str
-    size: int
-    tree: str
-    control: str = ""
-    deltas: tuple = ()
-
-
-@dataclass(frozen=True)
-class Packer:
-    """How trees become packages here: the format, the tool, and its caller."""
-
-    kind: str
-    packager: str
-    wrap: Callable
-
-    def bound(self, depends, epoch):
-        """Return ``(name, version, root, folder) -> file`` for one tree."""
-
-        def packed(name, version, root, folder):
-            return self.wrap(
-                name,
-                version,
-                str(root),
-                str(Path(folder, f"{name}.{self.kind}")),
-                kind=self.kind,
-                packager=self.packager,
-                depends=depends,
-                epoch=epoch,
-            )
-
-        return packed
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    """The Python that a bundle is built for and runs on."""
-
-    path: str
-    banner: str
-    short: str
-
-    @classmethod
-    def find(cls, wanted=""):
-        """
-        Return the interpreter at ``wanted``, or the system's.
-
-        The path names the minor version (``/usr/bin/python3.11``): a link
-        ``python3`` would point elsewhere after a distribution upgrade.
-        """
-        path = str(Path(wanted or "/usr/bin/python3").resolve())
-        banner = process.run([path, "-VV"]).stdout.strip()
-        short = process.run(
-            [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-        ).stdout.strip()
-        return cls(path, banner, short)
-
-    def site(self, prefix):
-        """Return the site-packages folder of a virtualenv."""
-        return Path(prefix, "lib", f"python{self.short}", "site-packages")
-
-    def dependency(self, kind):
-        """Return the package that provides it, in the format's own words."""
-        return Path(self.path).name if kind == "deb" else self.path
-
-
-def deps_key(lock, interpreter):
-    """Return the key of a dependencies' layer: what its bytes depend on."""
-    system = platform.freedesktop_os_release()
-    parts = (
-        str(spec.FORMAT), lock, interpreter.banner, platform.machine(),
-        system.get("ID", ""), system.get("VERSION_ID", ""),
-    )  # fmt: skip
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def dependencies(lock, interpreter, pack):
+def dependencies(lock, builder, bases):
     """
-    Return the dependencies' layer of a hashed ``lock``, built when it is new.
+    Return the :class:`~holodeck_bundle.cache.Dependencies` of a lock.
 
-    pack
-        A :class:`Packer`.
+    They are installed where they are new. The caller holds the builder's lock of
+    their key until they are packed.
     """
-    key = deps_key(lock, interpreter)
-    home = _layer_home(key, pack)
-    with source.locked(f"layer-{key}"):
-        if not (home / "layer.json").exists():
-            _build_dependencies(lock, interpreter, key, home, pack)
-    return key, Layer(**json.loads((home / "layer.json").read_text(encoding="utf-8")))
+    key = cache.deps_key(lock, builder.interpreter)
+    found = cache.Dependencies(key, cache.deps_home(key, builder), lock)
+    if found.prefix.is_dir():
+        os.utime(found.home)
+        return found
+    found.home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=found.home.parent, prefix=".build-") as work:
+        new = replace(found, home=Path(work, "home"))
+        _install(new, builder, cache.donor(builder, bases, lock))
+        shutil.rmtree(found.home, ignore_errors=True)
+        new.home.rename(found.home)
+    return found
 
 
-def _layer_home(key, pack):
-    return source.CACHE / "layers" / f"{key}-{pack.packager}-{pack.kind}"
+def packed(found, builder, bases):
+    """Return the :class:`Layer` of dependencies, packed where they are not yet."""
+    note = found.home / "layer.json"
+    if note.exists():
+        layer = Layer(**json.loads(note.read_text(encoding="utf-8")))
+        return replace(layer, deltas=differences(found.tree, builder, bases))
+    facts = json.loads((found.home / "facts.json").read_text(encoding="utf-8"))
+    needs = [builder.interpreter.dependency(builder.pack.kind), *facts["needs"]]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        deltas = pool.submit(differences, found.tree, builder, bases)
+        layer = builder.pack.layer(found.tree, found.home, (), needs, tree.EPOCH)
+        files.write_atomic(note, json.dumps(asdict(layer)))
+        return replace(layer, deltas=deltas.result())
 
 
-def application(name, commit, key, interpreter, recipe, pack):
+def missing_libraries(found):
+    """Return a sentence for each library that a dependency wants and nobody has."""
+    note = (found.home / "facts.json").read_text(encoding="utf-8")
+    return json.loads(note)["missing"]
+
+
+def application(name, commit, found, builder, recipe, needs=(), bases=()):
     """
-    Build the layer of one commit on top of the dependencies with ``key``.
+    Build the layer of one commit on top of its dependencies.
 
+    found
+        The :class:`~holodeck_bundle.cache.Dependencies`.
     recipe
-        Called with ``(prefix, interpreter)``; puts the application into the
-        virtualenv and returns the time that its files get.
+        Called with the virtualenv's folder; puts the application into it and
+        returns the time that its files get.
+    needs
+        System packages that it runs with.
 
-    Returns the :class:`Layer`; its file stays in the builder's cache.
+    Returns the :class:`Layer`; its tree and package stay in the builder's cache.
     """
-    root = names.bundle_root(name, commit)
-    home = source.CACHE / "bundles" / name
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".build-") as work:
-        prefix = Path(work, "root", root.lstrip("/"))
-        _virtualenv(prefix, interpreter)
-        site = interpreter.site(names.deps_root(key))
-        pth = interpreter.site(prefix) / "_holodeck_deps.pth"
-        pth.write_text(f"import site; site.addsitedir({str(site)!r})\n")
-        for script in tree.scripts(_layer_home(key, pack) / "venv"):
-            shutil.copy(script, prefix / "bin" / script.name)
-        epoch = recipe(prefix, interpreter)
-        _finish(prefix, interpreter, epoch)
-        tree.normalise_parents(prefix, Path(work, "root"), epoch)
-        return _wrap(
-            "app", names.app_package(name, commit), root, Path(work, "root"), home,
-            pack.bound(depends=(names.deps_package(key),), epoch=epoch),
-        )  # fmt: skip
+    home = cache.app_home(name, commit, builder)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    donor = cache.app_donor(home, builder, bases)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".build-") as work:
+        new = Path(work, "home")
+        package, root = names.app_package(name, commit), names.bundle_root(name, commit)
+        made = Tree("app", package, root, new / "root")
+        _virtualenv(made.prefix, builder.interpreter)
+        _lean_on(found, made.prefix, builder.interpreter)
+        epoch = recipe(made.prefix)
+        _finish(made, builder.interpreter, epoch, donor)
+        linked = libraries.depends(made.prefix, builder.pack.kind).depends
+        depends = (names.deps_package(found.key),)
+        layer = builder.pack.layer(made, new, depends, [*needs, *linked], epoch)
+        (new / "layer.json").write_text(json.dumps(asdict(layer)), encoding="utf-8")
+        shutil.rmtree(home, ignore_errors=True)
+        new.rename(home)
+    made = replace(made, top=home / "root")
+    layer = replace(layer, file=str(home / layer.filename))
+    return replace(layer, deltas=differences(made, builder, bases))
 
 
-def with_delta(layer, bases):
+def differences(made, builder, bases):
     """
-    Return the layer with its difference from the one of ``bases`` that it follows.
+    Return how a tree is made of the one of ``bases`` that it follows, if any.
 
-    Both trees are unpacked from their packages in this builder's cache. Where the
-    base's is not there any more, hosts get the whole layer.
+    made
+        The finished :class:`~holodeck_bundle.packing.Tree`, in this builder's cache.
+
+    Where the base's tree is not here any more, hosts get the whole layer.
     """
-    base = next((b for b in bases if b["role"] == layer.role), None)
-    if base is None or base["tree"] == layer.tree or not layer.file.endswith(".deb"):
-        return layer
-    if not Path(base["file"]).is_file():
-        return layer
-    target = Path(layer.file).with_suffix(f".from-{base['tree'][:12]}.delta")
-    with tempfile.TemporaryDirectory(prefix="holodeck-delta-") as work:
-        trees = [_unpacked(facts, Path(work, side)) for side, facts in (
-            ("base", base), ("new", asdict(layer)))]  # fmt: skip
-        delta.create(*trees, target)
+    base = next((b for b in bases if b["role"] == made.role), None)
+    if base is None or base["root"] == made.root:
+        return ()
+    home = cache.home_of(base["root"], builder)
+    if cache.tree_in(home) != base["tree"]:
+        return ()
+    name = f"{made.package}.from-{base['package'].rpartition('-')[2]}.delta"
+    target = made.top.parent / name
+    delta.create(f"{home}/root{base['root']}", made.prefix, target)
     candidate = {
         "base_root": base["root"],
         "file": str(target),
@@ -177,39 +132,55 @@ def with_delta(layer, bases):
         "sha256": files.sha256_file(target),
         "size": target.stat().st_size,
     }
-    return replace(layer, deltas=(candidate,))
+    return (candidate,)
 
 
-def _unpacked(layer, folder):
-    process.run(packaging.extract_argv(layer["file"], str(folder)))
-    return folder / layer["root"].lstrip("/")
-
-
-def _build_dependencies(lock, interpreter, key, home, pack):
-    root = names.deps_root(key)
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".build-") as work:
-        prefix = Path(work, "root", root.lstrip("/"))
-        requirements = Path(work, "requirements.txt")
-        requirements.write_text(lock, encoding="utf-8")
+def _install(found, builder, donor):
+    """Fill the dependencies' tree, from a donor's where that comes out right."""
+    prefix, interpreter = found.prefix, builder.interpreter
+    if donor:
+        tree.clone(donor.prefix, prefix)
+        _sync(found, builder, donor.lock)
+        if not tree.is_sound(prefix):
+            shutil.rmtree(prefix)
+            donor = None
+    if not donor:
         _virtualenv(prefix, interpreter)
-        uv.run(
-            "pip", "sync", "--quiet", "--require-hashes", "--python",
-            str(prefix / "bin" / "python"), str(requirements),
-        )  # fmt: skip
-        _finish(prefix, interpreter, tree.EPOCH)
-        tree.normalise_parents(prefix, Path(work, "root"), tree.EPOCH)
-        layer = _wrap(
-            "deps", names.deps_package(key), root, Path(work, "root"), home,
-            pack.bound(
-                depends=(interpreter.dependency(pack.kind),), epoch=tree.EPOCH
-            ),
-        )  # fmt: skip
-        # The scripts are all that the applications' layers copy from here.
-        (home / "venv").mkdir()
-        shutil.copytree(prefix / "bin", home / "venv" / "bin", symlinks=True)
-    files.write_atomic(home / "layer.json", json.dumps(asdict(layer)))
+        _sync(found, builder, None)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        linked = pool.submit(libraries.depends, prefix, builder.pack.kind)
+        _finish(found.tree, interpreter, tree.EPOCH, donor and donor.prefix)
+        needed = linked.result()
+    facts = {
+        "lock": asdict(found.lock), "needs": needed.depends, "missing": needed.missing,
+    }  # fmt: skip
+    (found.home / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    _describe(found, interpreter, needed.depends, builder.pack.kind)
+
+
+def _describe(found, interpreter, needs, kind):
+    """Write the dependencies' bill of materials, with the lock's hashes."""
+    about = {
+        "name": "holodeck-deps", "commit": found.key, "python": interpreter.banner,
+    }  # fmt: skip
+    vendor = platform.freedesktop_os_release().get("ID", "linux")
+    system = [sbom.SystemPackage(kind, vendor, need.split()[0]) for need in needs]
+    hashes = sbom.lock_hashes(found.lock.pins)
+    site = [interpreter.site(found.prefix)]
+    inventory.write(found.prefix, site, about, hashes=hashes, system=system)
+    tree.settle(found.prefix, [inventory.SBOM], tree.EPOCH)
+
+
+def _sync(found, builder, since):
+    """Bring a virtualenv to the lock by uv."""
+    tree.write_anew(
+        found.prefix / "pyvenv.cfg", _settings(builder.interpreter, relocatable=True)
+    )
+    with tempfile.TemporaryDirectory(prefix="holodeck-lock-") as folder:
+        file = Path(folder, found.lock.filename)
+        file.write_text(found.lock.text, encoding="utf-8")
+        python = found.prefix / "bin" / "python"
+        uv.run(*lockfile.sync_words(found.lock, file, python, since), env=builder.env)
 
 
 def _virtualenv(prefix, interpreter):
@@ -220,35 +191,31 @@ def _virtualenv(prefix, interpreter):
     )  # fmt: skip
 
 
-def _finish(prefix, interpreter, epoch):
+def _lean_on(found, prefix, interpreter):
+    """Let an application's virtualenv see its dependencies, and have their scripts."""
+    site = interpreter.site(names.deps_root(found.key))
+    pth = interpreter.site(prefix) / "_holodeck_deps.pth"
+    pth.write_text(f"import site; site.addsitedir({str(site)!r})\n", encoding="utf-8")
+    for script in tree.scripts(found.prefix):
+        shutil.copy(script, prefix / "bin" / script.name)
+
+
+def _finish(made, interpreter, epoch, donor):
     """
     Make a filled virtualenv fit to be packed.
 
     Of pyvenv.cfg only the three lines that Python reads stay. uv needs its own
     until here: without `relocatable` in it, scripts name the build's folder.
     """
-    Path(prefix, "pyvenv.cfg").write_text(
+    settings = _settings(interpreter, relocatable=False)
+    tree.write_anew(made.prefix / "pyvenv.cfg", settings)
+    tree.normalise(made.prefix, interpreter, epoch, donor)
+    tree.normalise_parents(made.prefix, made.top, epoch)
+
+
+def _settings(interpreter, *, relocatable):
+    return (
         f"home = {Path(interpreter.path).parent}\n"
         "include-system-site-packages = false\n"
-        f"version = {interpreter.banner.split()[1]}\n",
-        encoding="utf-8",
-    )
-    tree.normalise(prefix, interpreter.path, epoch)
-
-
-def _wrap(role, package, root, staging, home, pack):
-    digest = files.tree_digest(staging / root.lstrip("/"))
-    built = Path(pack(package, packaging.layer_version(digest), staging, home))
-    if not built.is_file():
-        raise errors.HolodeckError(f"Package {built}: the packager left no file.")
-    return Layer(
-        role=role,
-        package=package,
-        root=root,
-        file=str(built),
-        filename=built.name,
-        sha256=files.sha256_file(built),
-        size=built.stat().st_size,
-        tree=digest,
-        control=database.control_of(built),
-    )
+        f"version = {interpreter.banner.split()[1]}\n"
+    ) + ("relocatable = true\n" if relocatable else "")

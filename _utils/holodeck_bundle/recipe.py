@@ -1,45 +1,168 @@
 """How one commit of a repository, or a bare lock, becomes a bundle."""
 
+import concurrent.futures
 import hashlib
 import json
+import shlex
 import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from holodeck.spec import FORMAT
-from holodeck_bundle import layers, source, tree, uv
+from holodeck_bundle import (
+    cache,
+    indexes,
+    inventory,
+    layers,
+    lockfile,
+    sandbox,
+    source,
+    system,
+    tree,
+    uv,
+    wheels,
+)
+from holodeck_bundle.cache import Builder
+from holodeck_bundle.interpreter import Interpreter
 from holodeck_io import errors, process
 
 
-def build(name, commit, spec, pack, bases=()):
+def build(name, commit, spec, pack, bases=(), private=()):
     """
     Build both layers of ``commit`` and return the bundle's manifest.
 
-    ``bases`` are the layers that hosts have already, for differences.
+    spec
+        What goes in, as :py:func:`bundle.build` has it.
+    pack
+        The :class:`~holodeck_bundle.packing.Packer`.
+    bases
+        The layers that hosts have already, for differences.
+    private
+        Package indexes with their credentials.
     """
-    interpreter = layers.Interpreter.find(spec.get("python", ""))
-    with tempfile.TemporaryDirectory(prefix="holodeck-source-") as folder:
-        checkout = Path(folder)
+    _check_tools(spec, pack.kind)
+    interpreter = Interpreter.find(spec.get("python", ""))
+    with (
+        tempfile.TemporaryDirectory(prefix="holodeck-source-") as folder,
+        indexes.environment(private) as env,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        versions = pool.submit(_tools, pack)
+        checkout = Path(folder, "checkout")
+        checkout.mkdir()
         epoch = _checkout(spec, commit, checkout)
-        lock = _lock(spec, checkout)
-        key, dependencies = layers.dependencies(lock, interpreter, pack)
-        provenance = _provenance(name, commit, lock, interpreter, pack)
-
-        def fill(prefix, python):
-            _fill(prefix, python, checkout, spec, lock, provenance)
-            return epoch
-
-        application = layers.application(name, commit, key, interpreter, fill, pack)
+        lock = _lock(spec, checkout, interpreter)
+        recipe = _Recipe(name, commit, spec, checkout, lock, epoch)
+        builder = Builder(interpreter, pack, env)
+        with source.locked(f"layer-{cache.deps_key(lock, interpreter)}"):
+            found = layers.dependencies(lock, builder, bases)
+            # The application is built while the dependencies are compressed.
+            packed = pool.submit(layers.packed, found, builder, bases)
+            provenance = recipe.provenance(interpreter, versions.result())
+            application = layers.application(
+                name, commit, found, builder,
+                lambda prefix: recipe.fill(prefix, found, builder, provenance),
+                _run_time(spec), bases,
+            )  # fmt: skip
+            made = [asdict(layer) for layer in (packed.result(), application)]
+            warnings = layers.missing_libraries(found)
+    cache.prune()
     return {
-        "name": name,
-        "commit": commit,
-        "layers": [
-            asdict(layers.with_delta(layer, bases))
-            for layer in (dependencies, application)
-        ],
-        "provenance": provenance,
-    }
+        "name": name, "commit": commit, "layers": made, "provenance": provenance,
+        "warnings": warnings,
+    }  # fmt: skip
+
+
+class _Recipe:
+    """What goes into the application's layer."""
+
+    def __init__(self, name, commit, spec, checkout, lock, epoch):
+        self.name, self.commit, self.spec = name, commit, spec
+        self.checkout, self.lock, self.epoch = checkout, lock, epoch
+
+    def provenance(self, interpreter, tools):
+        """Return what the bundle is made of and by; nothing in it names a builder."""
+        return {
+            "name": self.name,
+            "commit": self.commit,
+            "lock": self.lock.name,
+            "lock_sha256": hashlib.sha256(self.lock.text.encode()).hexdigest(),
+            "python": interpreter.banner,
+            "format": FORMAT,
+            **tools,
+        }
+
+    def fill(self, prefix, found, builder, provenance):
+        """Put the application into its virtualenv; return the time of its files."""
+        command = self.spec.get("build", {}).get("command")
+        if command:
+            self._prepare(command, found)
+        if self.spec.get("project"):
+            self._install_project(prefix, builder)
+        copies = {**self.spec.get("copy", {}), **self._artefacts()}
+        for origin, target in copies.items():
+            _copy(self.checkout, origin, prefix / target)
+        note = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
+        tree.write_anew(prefix / inventory.PROVENANCE, note)
+        sites = [builder.interpreter.site(top) for top in (found.prefix, prefix)]
+        inventory.write(prefix, sites, provenance)
+        return self.epoch
+
+    def _prepare(self, command, found):
+        """Run the service's own build command, which must not touch the builder."""
+        wanted = self.spec["build"]
+        sandbox.run(
+            shlex.split(command),
+            workdir=self.checkout,
+            readable=(found.prefix,),
+            env={
+                "PATH": f"{found.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+                "SOURCE_DATE_EPOCH": str(self.epoch),
+                "HOLODECK_COMMIT": self.commit,
+            },
+            network=wanted.get("network", False),
+            timeout_s=wanted.get("timeout_s", 600),
+        )
+
+    def _artefacts(self):
+        folders = self.spec.get("build", {}).get("artefacts", ())
+        return {folder: Path("share", folder) for folder in folders}
+
+    def _install_project(self, prefix, builder):
+        """
+        Install the repository's own package, or put its files on the path.
+
+        A repository without packaging is legal: a plain folder of modules.
+        """
+        packaged = ("pyproject.toml", "setup.py")
+        if not any((self.checkout / name).exists() for name in packaged):
+            shutil.copytree(self.checkout, prefix / "app", symlinks=True)
+            pth = builder.interpreter.site(prefix) / "_holodeck_app.pth"
+            pth.write_text("../../../app\n", encoding="utf-8")
+            return
+        with tempfile.TemporaryDirectory(prefix="holodeck-wheel-") as folder:
+            wheel = wheels.build(self.checkout, folder, self.lock, builder, self.epoch)
+            uv.run(
+                "pip", "install", "--quiet", "--no-deps", "--python",
+                str(prefix / "bin" / "python"), str(wheel),
+            )  # fmt: skip
+
+
+def _check_tools(spec, kind):
+    """Say at once which system packages a build lacks, before anything is fetched."""
+    wanted = spec.get("packages", {}).get("build", ())
+    missing = system.missing(wanted, kind)
+    if missing:
+        raise errors.HolodeckError(
+            f"System packages {', '.join(missing)}: are not on this builder, and the "
+            "definition's `packages` asks for them to build with; apply the state "
+            "holodeck.builder, or install them."
+        )
+
+
+def _run_time(spec):
+    return tuple(spec.get("packages", {}).get("run", ()))
 
 
 def _checkout(spec, commit, checkout):
@@ -48,76 +171,37 @@ def _checkout(spec, commit, checkout):
     return source.export(spec["repository"], commit, checkout)
 
 
-def _lock(spec, checkout):
-    """Return the text of the hashed lock; refuse one without hashes."""
+def _lock(spec, checkout, interpreter):
+    """Return the lock that decides what is installed."""
+    unhashed = spec.get("allow_unhashed", False)
     if spec.get("requirements"):
-        return spec["requirements"]
-    path = checkout / spec["lock"]
-    if not path.is_file():
+        return lockfile.from_text(spec["requirements"], allow_unhashed=unhashed)
+    return lockfile.read(
+        checkout, spec.get("lock", ""), allow_unhashed=unhashed,
+        extras=spec.get("extras", ()), python=interpreter.path,
+    )  # fmt: skip
+
+
+def _tools(pack):
+    """Return the versions of the tools that bytes depend on."""
+    tools = ("uv", pack.packager, *(("zstd",) if pack.kind == "deb" else ()))
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        said = pool.map(lambda tool: process.run([tool, "--version"]).stdout, tools)
+    versions = {tool: _version(text) for tool, text in zip(tools, said, strict=True)}
+    return {"packager": pack.packager, **versions}
+
+
+def _version(text):
+    """Return the first word that looks like a version, such as ``v1.5.4``."""
+    words = (word.strip("v,*") for word in text.split())
+    return next((w for w in words if w[:1].isdigit() and "." in w), "unknown")
+
+
+def _copy(checkout, origin, target):
+    source_folder = Path(checkout, origin).resolve()
+    if checkout.resolve() not in source_folder.parents or not source_folder.is_dir():
         raise errors.HolodeckError(
-            f"Lock {spec['lock']}: is not in the commit; lock the dependencies with "
-            f"`uv pip compile --generate-hashes -o {spec['lock']} pyproject.toml`, "
-            "or name the file in the definition's `lock`."
+            f"Folder {origin}: is not in the commit, nor made by its build command; "
+            "the definition names it as the HTTP suite or as an artefact."
         )
-    text = path.read_text(encoding="utf-8")
-    if "--hash=" not in text:
-        raise errors.HolodeckError(
-            f"Lock {spec['lock']}: has no hashes, so a build could not be repeated; "
-            "lock with `--generate-hashes`."
-        )
-    return text
-
-
-def _provenance(name, commit, lock, interpreter, pack):
-    version = process.run(["uv", "--version"]).stdout.split()
-    return {
-        "name": name,
-        "commit": commit,
-        "lock_sha256": hashlib.sha256(lock.encode()).hexdigest(),
-        "python": interpreter.banner,
-        "uv": version[1] if len(version) > 1 else "unknown",
-        "packager": pack.packager,
-        "format": FORMAT,
-    }
-
-
-def _fill(prefix, interpreter, checkout, spec, lock, provenance):
-    """Put the application into its virtualenv."""
-    if spec.get("project"):
-        _install_project(prefix, checkout, interpreter, lock)
-    for origin, target in spec.get("copy", {}).items():
-        _copy(checkout / origin, prefix / target, origin)
-    note = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
-    (prefix / "holodeck.json").write_text(note, encoding="utf-8")
-
-
-def _install_project(prefix, checkout, interpreter, lock):
-    """
-    Install the repository's own package, or put its files on the path.
-
-    A repository without packaging is legal: a plain folder of modules. What
-    builds the package (setuptools, hatchling) is of the lock's version where the
-    lock has it.
-    """
-    if any((checkout / name).exists() for name in ("pyproject.toml", "setup.py")):
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-            constraints.write(lock)
-            constraints.flush()
-            uv.run(
-                "pip", "install", "--quiet", "--no-deps", "--python",
-                str(prefix / "bin" / "python"),
-                "--build-constraints", constraints.name, str(checkout),
-            )  # fmt: skip
-        return
-    shutil.copytree(checkout, prefix / "app", symlinks=True)
-    pth = interpreter.site(prefix) / "_holodeck_app.pth"
-    pth.write_text("../../../app\n", encoding="utf-8")
-
-
-def _copy(origin, target, name):
-    if not origin.is_dir():
-        raise errors.HolodeckError(
-            f"Folder {name}: is not in the commit; the definition names it as the "
-            "HTTP suite."
-        )
-    shutil.copytree(origin, target, symlinks=True)
+    shutil.copytree(source_folder, target, symlinks=True)

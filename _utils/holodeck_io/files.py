@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -67,11 +67,12 @@ def sync_filesystem(path):
 
 def sha256_file(path):
     """Return the SHA-256 of one file as hex digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return _sha256(os.fspath(path), _buffer())
+
+
+def names_below(root):
+    """Return the paths of everything below ``root``, relative to it and sorted."""
+    return sorted(_names_below(os.fspath(root), ""))
 
 
 def tree_entries(root):
@@ -81,16 +82,36 @@ def tree_entries(root):
     ``content`` is a file's SHA-256, a link's target, or empty for a folder.
     Owners and times are left out: the package sets them.
     """
-    root = os.fspath(root)
-    for name in sorted(_names_below(root, "")):
-        path = os.path.join(root, name)  # noqa: PTH118  # 8,000 times faster matters
-        mode = os.lstat(path).st_mode
-        if stat.S_ISLNK(mode):
-            yield name, "link", "", os.readlink(path)  # noqa: PTH115
-        elif stat.S_ISDIR(mode):
-            yield name, "folder", oct(stat.S_IMODE(mode)), ""
-        else:
-            yield name, "file", oct(stat.S_IMODE(mode)), sha256_file(path)
+    root, buffer = os.fspath(root), _buffer()
+    for name in names_below(root):
+        yield name, *_entry(f"{root}/{name}", buffer)
+
+
+def _buffer():
+    """Return room to read into: one for thousands of files."""
+    return memoryview(bytearray(_CHUNK))
+
+
+def _entry(path, buffer):
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        return "link", "", os.readlink(path)  # noqa: PTH115  # thousands of them
+    if stat.S_ISDIR(mode):
+        return "folder", oct(stat.S_IMODE(mode)), ""
+    return "file", oct(stat.S_IMODE(mode)), _sha256(path, buffer)
+
+
+def _sha256(path, buffer):
+    digest = hashlib.sha256()
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while size := os.readv(descriptor, [buffer]):
+            digest.update(buffer[:size])
+            if size < len(buffer):
+                break
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()
 
 
 def _names_below(root, prefix):
@@ -108,3 +129,45 @@ def tree_digest(root):
     for entry in tree_entries(root):
         digest.update("\0".join(entry).encode() + b"\n")
     return digest.hexdigest()
+
+
+def link_tree(origin, target, skip):
+    """
+    Repeat the tree ``origin`` as the new folder ``target`` by hard links.
+
+    skip
+        Called with a path below ``origin``; true leaves it out, with all below it.
+
+    Each name is resolved from its own folder: a kernel looks up long paths slowly.
+    """
+    Path(target).mkdir(mode=0o755, parents=True)
+    Path(target).chmod(0o755)
+    folders = [os.open(top, os.O_RDONLY | os.O_DIRECTORY) for top in (origin, target)]
+    try:
+        _link_folder(*folders, "", skip)
+    finally:
+        for descriptor in folders:
+            os.close(descriptor)
+
+
+def _link_folder(origin, target, here, skip):
+    with os.scandir(origin) as entries:
+        found = [entry for entry in entries if not skip(here + entry.name)]
+    for entry in found:
+        name = entry.name
+        if not entry.is_dir(follow_symlinks=False):
+            os.link(
+                name, name, src_dir_fd=origin, dst_dir_fd=target, follow_symlinks=False
+            )
+            continue
+        os.mkdir(name, dir_fd=target)
+        inner = [
+            os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+            for top in (origin, target)
+        ]
+        try:
+            os.fchmod(inner[1], entry.stat(follow_symlinks=False).st_mode & 0o7777)
+            _link_folder(*inner, f"{here}{name}/", skip)
+        finally:
+            for descriptor in inner:
+                os.close(descriptor)

@@ -11,7 +11,9 @@ _HEAD_LINES = 5
 _TAIL_LINES = 15
 
 
-def run(argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None):
+def run(
+    argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None, umask=-1
+):  # fmt: skip
     """
     Run ``argv`` without a shell and return the finished process.
 
@@ -27,7 +29,9 @@ def run(argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None):
     check
         Raise when the exit status is not 0.
     stdin
-        Text for the command's standard input; empty by default.
+        Text for the command's standard input, or an open file; empty by default.
+    umask
+        The command's umask; this process's own by default.
 
     Returns a :class:`subprocess.CompletedProcess` with text ``stdout`` and
     ``stderr``.
@@ -36,7 +40,7 @@ def run(argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None):
     lines of stderr.
     """
     try:
-        done = _run(argv, cwd, _environment(env), timeout_s, stdin or "")
+        done = _run(argv, cwd, _environment(env), timeout_s, stdin or "", umask)
     except subprocess.TimeoutExpired as error:
         raise CommandError(
             f"{shlex.join(argv)}: still running after {timeout_s} s and was killed."
@@ -51,14 +55,46 @@ def run(argv, *, cwd=None, env=None, timeout_s=600, check=True, stdin=None):
     return done
 
 
-def _run(argv, cwd, env, timeout_s, stdin):
-    """Run in a session of its own, so that a timeout ends the children too."""
+def pipe(first, second, *, env=None, timeout_s=600, umask=-1):
+    """
+    Run two commands, the first one's output being the second one's input.
+
+    Raises :class:`CommandError` when either fails.
+    """
     with subprocess.Popen(
-        argv, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        first, env=_environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+    ) as source:  # fmt: skip
+        try:
+            done = run(
+                second, env=env, timeout_s=timeout_s, check=False, umask=umask,
+                stdin=source.stdout,
+            )  # fmt: skip
+        finally:
+            # Without a reader the first one ends by itself.
+            source.stdout.close()
+        said = source.stderr.read()
+    # Where both failed, the second one says why the first could not write.
+    for argv, status, text in (
+        (second, done.returncode, done.stderr), (first, source.returncode, said),
+    ):  # fmt: skip
+        if status:
+            raise CommandError(
+                f"{shlex.join(argv)}: ended with status {status}: {_tail(text)}"
+            )
+    return done
+
+
+def _run(argv, cwd, env, timeout_s, stdin, umask):
+    """Run in a session of its own, so that a timeout ends the children too."""
+    text = stdin if isinstance(stdin, str) else None
+    with subprocess.Popen(
+        argv, cwd=cwd, env=env, stdin=stdin if text is None else subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+        start_new_session=True, umask=umask,
     ) as process:  # fmt: skip
         try:
-            out, err = process.communicate(stdin, timeout=timeout_s)
+            out, err = process.communicate(text, timeout=timeout_s)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise

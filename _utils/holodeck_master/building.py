@@ -66,7 +66,7 @@ def build(world, environment, service, commit, statuses, last=None):
     ``last``, the last good record, differences are made.
     """
     platform = environments.platform_of(statuses, _installers(environment))
-    recipes = spec.bundles(service, kind_of(platform), world.tester_lock)
+    recipes = recipes_of(world, service, platform)
     keys = {n: spec.key(n, commit, recipe, platform) for n, recipe in recipes.items()}
     manifests = {name: known(world, key) for name, key in keys.items()}
     new = [name for name, manifest in manifests.items() if manifest is None]
@@ -95,6 +95,12 @@ def history(world, environment, service, old, new):
         repository=service.repository, old=old, new=new,
     )  # fmt: skip
     return found[builder]
+
+
+def recipes_of(world, service, platform):
+    """Return ``{bundle name: recipe}`` of what a release installs on a platform."""
+    key = world.definition.signing.get("key", "")
+    return spec.bundles(service, kind_of(platform), world.tester_lock, key)
 
 
 def kind_of(platform):

@@ -70,7 +70,7 @@ def slice_for(minion, definition, memory, is_busy):
             definition, environment, memory.addresses(environment.name)
         )
     if role != "web":
-        return slices.other(environment, role)
+        return slices.other(definition, environment, role)
     digests = {
         name: config_digest(memory, definition.services[name], placement)
         for name, placement in environment.services.items()

@@ -130,6 +130,7 @@ class Run:
     def _stage(self):
         """The new bundle, and the one to go back to, are on every host."""
         bundles = [self.record["bundle"]]
+        self._give_up_stranded()
         if self.last:
             bundles.append(self.last["bundle"])
         self._check_roots(bundles)
@@ -137,6 +138,23 @@ class Run:
         testers = self.plan.environment.members("tester")
         stages.stage(self.world, testers, [self.record["suite"]])
         self.world.say("stage", f"{len(self._hosts)} hosts hold the same bytes")
+
+    def _give_up_stranded(self):
+        """Go on without a way back where the last good release could not start."""
+        stranded = [
+            host for host in self._hosts if self._service_on(host).get("stranded")
+        ]
+        if self.last and stranded:
+            self.world.say(
+                "stage",
+                f"there is no way back to {self.last['id']}: its Python is gone from "
+                f"{', '.join(stranded)}",
+            )
+            self.last = None
+
+    def _service_on(self, host):
+        services = self.statuses.get(host, {}).get("services", {})
+        return services.get(self.plan.service.name, {})
 
     def _check_roots(self, bundles):
         """One place cannot hold two trees: the same commit built differently."""
@@ -232,6 +250,7 @@ class Run:
             and status["deployment"] == self.record["deployment"]
             and status["running"] == self.record["commit"]
             and status["fault"] is None
+            and not status.get("stranded")
             for host in self._hosts
         )
 

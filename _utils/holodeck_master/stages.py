@@ -11,6 +11,8 @@ from holodeck_http import results as results_of_suites
 from holodeck_io.errors import HolodeckError
 
 _STAGE_S = 900
+# What a host is told of a bundle.
+_INSTALLED = ("name", "commit", "layers", "provenance", "signature")
 _BALANCER_S = 15
 _GRACE_S = 15
 
@@ -24,7 +26,7 @@ def stage(world, hosts, bundles):
     expected = rollout.expected_digests(bundles)
     proven = world.fleet.call(
         hosts, "bundle.stage", deadline_s=_STAGE_S,
-        bundles=[{k: b[k] for k in ("name", "commit", "layers")} for b in bundles],
+        bundles=[{k: b[k] for k in _INSTALLED if k in b} for b in bundles],
     )  # fmt: skip
     wrong = rollout.unproven(proven, expected)
     if wrong:

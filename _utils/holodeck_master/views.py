@@ -6,6 +6,7 @@ from holodeck_master import building, locks, pillar, stages
 from holodeck_master.plan import plan_for
 
 _ASK_S = 40
+_SHOWN = 3
 
 
 def status(world, service=None, environment=None):
@@ -146,6 +147,8 @@ def _host_row(reply, intact, balancers, service, last):
 def _drift(found, intact, last, rotation):
     if found["fault"]:
         yield found["fault"]
+    if found.get("stranded"):
+        yield found["stranded"]
     if last and found["running"] != last["commit"]:
         yield f"runs {names.short(found['running'] or 'nothing')}"
     elif last and found["deployment"] != last["deployment"]:
@@ -153,9 +156,16 @@ def _drift(found, intact, last, rotation):
     if intact is not None and not intact.ok:
         yield intact.error.splitlines()[0]
     elif intact is not None and not intact.value["ok"]:
-        yield "files differ in " + ", ".join(intact.value["differs"])
+        yield "files differ: " + "; ".join(_damage(intact.value["differs"]))
     if any(not state.startswith("UP") for state in rotation):
         yield "out of rotation"
+
+
+def _damage(differs):
+    """Return the first few files of each layer that are not what was built."""
+    for root, found in differs.items():
+        more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        yield f"{root}: {', '.join(found[:_SHOWN])}{more}"
 
 
 def _row(world, record):
@@ -211,8 +221,7 @@ def _is_built(world, plan, commit, replies):
     if not replies[web].ok:
         return False
     platform = replies[web].value["platform"]
-    kind = building.kind_of(platform)
-    recipes = spec.bundles(plan.service, kind, world.tester_lock)
+    recipes = building.recipes_of(world, plan.service, platform)
     return all(
         building.known(world, spec.key(name, commit, recipe, platform))
         for name, recipe in recipes.items()

@@ -3,6 +3,7 @@
 import http.client
 import re
 import time
+from pathlib import Path
 
 from holodeck import masking, names
 from holodeck_io import systemd
@@ -48,6 +49,24 @@ def fault(summary):
         if found != names.deployment(summary["commit"], summary["config"]):
             return f"{unit} runs {found}"
     return _http_fault(summary["port"], summary["health"])
+
+
+def stranded(summary):
+    """
+    Return that the bundle's Python is gone, or ``None``.
+
+    An upgrade of the system takes it away. What runs goes on until its next start.
+    """
+    python = Path(
+        names.bundle_root(summary["service"], summary["commit"]), "bin/python"
+    )
+    if python.exists():
+        return None
+    gone = python.resolve() if python.is_symlink() else python
+    return (
+        f"its Python {gone} is gone from this host; release the commit again, which "
+        "builds it for the Python that is there"
+    )
 
 
 def running_commit(summary):

@@ -27,15 +27,17 @@ _CHANGELOG = """\
  -- Benchmark <benchmark@localhost>  Thu, 01 Jan 2026 00:00:00 +0000
 """
 # dpkg-shlibdeps fails on the private libraries of wheels, so packagers switch it
-# off; dh_dwz too cannot read some of them. Both make the build faster, not slower.
+# off; dh_dwz too cannot read some of them. dh_strip would change the files: packages
+# are compared with the same content. All make the build faster, not slower.
 _RULES = f"""\
 #!/usr/bin/make -f
 %:
 \tdh $@ --with python-virtualenv --without dwz
 override_dh_virtualenv:
 \tdh_virtualenv --builtin-venv --python {PYTHON}
-override_dh_shlibdeps override_dh_dwz override_dh_auto_build override_dh_auto_test \\
-override_dh_auto_install override_dh_auto_configure override_dh_auto_clean:
+override_dh_shlibdeps override_dh_strip override_dh_dwz override_dh_auto_build \\
+override_dh_auto_test override_dh_auto_install override_dh_auto_configure \\
+override_dh_auto_clean:
 """
 
 

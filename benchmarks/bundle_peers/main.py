@@ -23,7 +23,7 @@ PEERS = (
 _NOTES = """\
 Read with: the clock of a shared machine is noisy, the processor's seconds less so.
 RSS is the largest process. `pyc` no: hosts compile by themselves, or at every start.
-dh-virtualenv also strips debug symbols from wheels, which makes its package smaller.
+dh-virtualenv leaves debug symbols in wheels as they are, as ours does.
 pex and shiv take the sources as they are, ours builds the project's wheel. They are
 installed by a copy and the first start, which unpacks them. `uv pip sync` downloads
 on the host. Floors copy our own trees: `copy of the tree` copies the changed files

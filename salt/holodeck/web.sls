@@ -10,6 +10,8 @@ holodeck-{{ name }}-bundle:
     - name: {{ name }}
     - commit: {{ release.commit | json }}
     - layers: {{ release.layers | json }}
+    - provenance: {{ release.provenance | json }}
+    - signature: {{ release.signature | json }}
 
 holodeck-{{ name }}-service:
   webapp.deployed:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from holodeck import packaging
-from holodeck_bundle import database, delta, install
+from holodeck_bundle import deb, delta, install, receipts
 from holodeck_io import files
 
 
@@ -30,18 +30,15 @@ class Package:
             name,
         )
         config.write_text(packaging.nfpm_config(wanted))
-        subprocess.run(
-            packaging.nfpm_argv(wanted, str(config), str(file)),
-            check=True, capture_output=True,
-        )  # fmt: skip
         self.file = file
+        _wrap(file, config)
         self.layer = {
             "package": name,
             "root": str(root),
             "filename": file.name,
             "sha256": files.sha256_file(file),
             "tree": files.tree_digest(home),
-            "control": database.control_of(file),
+            "control": deb.control_of(file),
         }
         self.home, self.delta = home, None
 
@@ -57,15 +54,25 @@ class Package:
         self.layer["deltas"] = [self.candidate]
 
 
+def _wrap(file, config):
+    subprocess.run(
+        ["nfpm", "package", "-f", config, "-p", "deb", "-t", file],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
 def install_packages(packages, commit, name="guestbook"):
     """Place what is missing of a bundle, as a host does; return the digests."""
     layers = [package.layer for package in packages]
     files_of = {p.layer["sha256"]: p.file for p in packages} | {
         p.candidate["sha256"]: p.delta for p in packages if p.delta
     }
-    for layer in install.missing(layers):
-        install.place(layer, "deb", lambda wanted: _fetch(wanted, files_of))
-    return install.keep_receipt(name, commit, layers)
+    def fetch(wanted):
+        return _fetch(wanted, files_of)
+
+    proven = install.place(install.absent(layers), "deb", fetch)
+    install.prove(layers, "deb", fetch, proven)
+    return receipts.keep(name, commit, layers)
 
 
 def _fetch(artefact, files_of):
@@ -78,9 +85,6 @@ def remake(*packages):
     """Wrap the packages' trees again, after they were changed."""
     for package in packages:
         config = package.file.with_suffix(".yaml")
-        subprocess.run(
-            ["nfpm", "package", "-f", config, "-p", "deb", "-t", package.file],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        _wrap(package.file, config)
         package.layer["sha256"] = files.sha256_file(package.file)
         package.layer["tree"] = files.tree_digest(package.home)

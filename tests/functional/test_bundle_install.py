@@ -9,7 +9,7 @@ import pytest
 from layer_maker import Package, install_packages, remake
 
 from holodeck import names
-from holodeck_bundle import install
+from holodeck_bundle import install, receipts
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
@@ -29,7 +29,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(names, "PREFIX", str(tmp_path / "opt"))
     monkeypatch.setattr(names, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(install, "DOWNLOADS", tmp_path / "downloads")
-    monkeypatch.setattr(install, "RECEIPTS", tmp_path / "receipts")
+    monkeypatch.setattr(receipts, "RECEIPTS", tmp_path / "receipts")
     admin = tmp_path / "dpkg"
     for name in ("info", "updates", "triggers"):
         (admin / name).mkdir(parents=True)
@@ -72,8 +72,8 @@ def test_install_proves_and_keeps_a_receipt(host, bundles):
     """An installed bundle is listed, proven, and leaves no download behind."""
     digests = install_packages(bundles[A], A)
     assert digests == {p.layer["root"]: p.layer["tree"] for p in bundles[A]}
-    assert install.installed() == {"guestbook": [A]}
-    assert install.receipt("guestbook", A)["layers"][1] == bundles[A][1].layer
+    assert receipts.installed() == {"guestbook": [A]}
+    assert receipts.get("guestbook", A)["layers"][1] == bundles[A][1].layer
     assert list(install.DOWNLOADS.iterdir()) == []
 
 
@@ -218,7 +218,7 @@ def test_remove_keeps_layers_that_others_need(host, bundles, shared):
     assert _there(shared.layer["root"])
     assert install.remove("other", [C], "deb") == ["holodeck-deps-1"]
     assert not _there(shared.layer["root"])
-    assert install.installed() == {}
+    assert receipts.installed() == {}
 
 
 def test_remove_takes_stray_files_along(host, bundles):
@@ -239,14 +239,14 @@ def test_remove_cut_off_converges(host, bundles, monkeypatch, step):
 
     with monkeypatch.context() as patch:
         if step == "run":
-            patch.setattr(install.packaging, "remove_argv", cut)
+            patch.setattr(install.database.deb.deb_words, "remove_argv", cut)
         else:
             patch.setattr(install.shutil, "rmtree", cut)
         with pytest.raises(KeyboardInterrupt):
             install.remove("guestbook", [A], "deb")
-    assert install.installed() == {"guestbook": [A]}
+    assert receipts.installed() == {"guestbook": [A]}
     install.remove("guestbook", [A], "deb")
-    assert install.installed() == {}
+    assert receipts.installed() == {}
     assert not _there(bundles[A][1].layer["root"])
 
 
@@ -254,7 +254,7 @@ def test_receipt_of_what_is_not_installed_names_the_others(host, bundles):
     """A bundle that is not here is refused with the ones that are."""
     install_packages(bundles[A], A)
     with pytest.raises(HolodeckError, match=f"installed are \\['{A}'\\]"):
-        install.receipt("guestbook", B)
+        receipts.get("guestbook", B)
 
 
 def test_current_is_where_the_link_points(host):

@@ -52,7 +52,7 @@ class Host:
     def _missing(self, layers):
         return [x["package"] for x in layers if x["package"] not in self.packages]
 
-    def _install(self, name, commit, layers):
+    def _install(self, name, commit, layers, provenance, signature):
         self._change(f"install {commit}")
         self.packages |= {layer["package"] for layer in layers}
 

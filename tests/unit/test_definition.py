@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from holodeck import definition
+from holodeck import definition, service_rules
 
 _LEGAL = {
     "services": {
@@ -201,7 +201,7 @@ def test_parse_legal_document_has_defaults():
     found = definition.parse(_LEGAL)
     service, environment, placement = found.placement("guestbook", "demo")
     assert (service.health, service.branch, service.lock) == (
-        "/", "main", "requirements.txt",
+        "/", "main", "",
     )  # fmt: skip
     assert (service.packager, service.python) == ("nfpm", "")
     assert placement.rollout == definition.Rollout(batch=2)
@@ -259,5 +259,75 @@ def test_fixed_commit_is_the_locks_digest():
 
 def test_command_is_split_as_a_shell_would():
     """Quotes group words, and nothing is expanded."""
-    found = definition.command("run --x='a b' ${PORT} $(id) *")
+    found = service_rules.command("run --x='a b' ${PORT} $(id) *")
     assert found == ["run", "--x=a b", "${PORT}", "$(id)", "*"]
+
+
+_BUILT = {
+    "packages": {"build": ["gcc"], "run": ["libpq5", "media-types"]},
+    "build": {
+        "command": "npm run build", "artefacts": ["public"], "network": True,
+        "timeout_s": 60,
+    },
+    "extras": ["postgres"],
+    "allow_unhashed": True,
+}  # fmt: skip
+
+
+def test_parse_what_a_service_is_built_with():
+    """Packages, a build command and extras are the service's, as they stand."""
+    data = copy.deepcopy(_LEGAL)
+    data["services"]["guestbook"] |= _BUILT
+    service = definition.parse(data).services["guestbook"]
+    assert {key: getattr(service, key) for key in _BUILT} == _BUILT
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        ("packages/run", ["-o"], "packages/run: '-o' is no package's name."),
+        ("packages/build", "gcc", "packages/build: should be a list of strs."),
+        ("packages/test", ["a"], "packages/test: is unknown; the keys here are "),
+        ("build", {"network": True}, "build/command: is missing."),
+        ("build", {"command": "a 'b"}, "build/command: \"a 'b\" has unbalanced quotes"),
+        ("build", {"command": "a", "artefacts": ["../b"]},
+         "build/artefacts: '../b' is no folder in a commit."),
+        ("build", {"command": "a", "artefacts": ["."]},
+         "build/artefacts: '.' is no folder in a commit."),
+        ("build", {"command": "a", "timeout_s": 0},
+         "build/timeout_s: should be a whole number from 1 to 7200, not 0."),
+        ("extras", "a", "extras: should be a list of strs."),
+    ],
+)  # fmt: skip
+def test_parse_refuses_what_could_not_be_built(path, value, fault):
+    """Each fault of what builds a service names its path and the rule."""
+    faults = _faults(_with(f"{_SERVICE}/{path}", value))
+    assert any(found.startswith(f"{_SERVICE}/{fault}") for found in faults), faults
+
+
+_KEY = "0123456789ABCDEF0123456789ABCDEF01234567"
+
+
+def test_parse_takes_signing_and_indexes():
+    """Who signs, and where private packages come from, hold for all services."""
+    signing = {"key": _KEY, "public_keys": "block"}
+    indexes = [{"url": "https://i.example.org", "username": "u", "password": "p"}]
+    found = definition.parse({**_LEGAL, "signing": signing, "indexes": indexes})
+    assert found.signing == signing
+    assert found.indexes == tuple(indexes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("signing", {"key": _KEY}, "signing/public_keys: is missing."),
+        ("signing", {"key": "short", "public_keys": "b"}, "signing/key: "),
+        ("indexes", [{"username": "u", "password": "hidden"}], "indexes: "),
+        ("indexes", ["https://u:hidden@i.example.org"], "holodeck/indexes: should be "),
+    ],
+)  # fmt: skip
+def test_parse_refuses_unfit_keys_and_indexes(key, value, fault):
+    """A key that is none, or an index without a place, is a fault; no secret shows."""
+    faults = _faults({**_LEGAL, key: value})
+    assert any(found.startswith(fault) for found in faults), faults
+    assert "hidden" not in "".join(faults)

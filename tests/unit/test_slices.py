@@ -75,7 +75,7 @@ def test_web_learns_what_was_released_and_no_more(defined):
     """Of the record a host gets what it installs."""
     assert _web(defined)["services"]["guestbook"]["release"] == {
         "id": "guestbook-staging-3", "commit": "0" * 40, "deployment": "d",
-        "layers": [{"package": "p"}],
+        "layers": [{"package": "p"}], "provenance": {}, "signature": "",
     }  # fmt: skip
 
 
@@ -113,11 +113,39 @@ def test_balancer_never_loses_a_server_without_address(defined, known):
         slices.balancer(defined, environment, known)
 
 
-@pytest.mark.parametrize("role", ["tester", "builder"])
-def test_other_roles_know_their_role_alone(defined, role):
-    """Testers and builders get no service and no secret."""
-    found = slices.other(defined.environments["staging"], role)
-    assert found == {"environment": "staging", "role": role}
+def test_testers_know_their_role_alone(defined):
+    """Testers get no service and no secret."""
+    found = slices.other(defined, defined.environments["staging"], "tester")
+    assert found == {"environment": "staging", "role": "tester", "signing": {}}
+
+
+def test_builders_alone_know_the_private_indexes(defined):
+    """Builders get indexes' credentials and what to build with; nobody else does."""
+    service = dataclasses.replace(
+        defined.services["guestbook"], packages={"build": ["gcc", "libpq-dev"]}
+    )
+    indexes = ({"url": "https://index.example.org", "password": "index-secret"},)
+    defined = dataclasses.replace(
+        defined, services={**defined.services, "guestbook": service}, indexes=indexes
+    )
+    environment = defined.environments["staging"]
+    found = slices.other(defined, environment, "builder")
+    assert found == {
+        "environment": "staging", "role": "builder",
+        "packages": ["gcc", "libpq-dev"], "indexes": list(indexes),
+    }  # fmt: skip
+    others = [_web(defined), slices.other(defined, environment, "tester")]
+    assert "index-secret" not in json.dumps(others)
+
+
+def test_hosts_know_whose_signature_to_demand(defined):
+    """Web hosts and testers refuse bundles by the definition, not by what they get."""
+    signing = {"key": "A" * 40, "public_keys": "block"}
+    defined = dataclasses.replace(defined, signing=signing)
+    environment = defined.environments["staging"]
+    assert _web(defined)["signing"] == signing
+    assert slices.other(defined, environment, "tester")["signing"] == signing
+    assert "signing" not in slices.other(defined, environment, "builder")
 
 
 def test_configuration_holds_all_that_makes_a_unit(defined):

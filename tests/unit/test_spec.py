@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from holodeck import definition, spec
+from holodeck import model, spec
 
 COMMIT = "0" * 40
 PLATFORM = "Debian 12 x86_64"
-_SERVICE = definition.Service(
+_SERVICE = model.Service(
     name="guestbook",
     processes={"web": "gunicorn app"},
     port=8000,

@@ -1,0 +1,116 @@
+"""What a service of the definition may say, and what is wrong with it."""
+
+import re
+import shlex
+
+from holodeck import fields, names, schema, system_packages
+from holodeck.model import Service
+
+# Without the sign that begins a comment in HAProxy's configuration.
+_PATH = re.compile(r"/[!\"$-~]*")
+# No password in it: commands, errors and records show it.
+_REPOSITORY = re.compile(
+    r"(?!-)(?!(?i:https?)://[^/@]*@)(?![A-Za-z+]+://[^/@]*:[^/@]*@)\S+"
+)
+_RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[!-~]+")
+
+
+def command(text):
+    """Return a process's command line as the words that will be run."""
+    return shlex.split(text)
+
+
+def service(name, data, faults):
+    """Return the :class:`~holodeck.model.Service`, or ``None`` where it has faults."""
+    path = f"services/{name}"
+    fields.check_name(name, path, faults)
+    values = schema.mapping(data, path, _SERVICE, faults)
+    if not (values.get("repository") or values.get("requirements")):
+        faults.add(path, "needs a repository (git), or requirements (a hashed lock)")
+    bare = values.get("requirements")
+    if bare and "--hash=" not in bare and not values.get("allow_unhashed"):
+        faults.add(f"{path}/requirements", "has no hashes; lock with --generate-hashes")
+    for key in ("suite", "suite_lock"):
+        if values.get(key) and not values.get("repository"):
+            faults.add(f"{path}/{key}", "is a path in a repository, and there is none")
+    if not (values.get("suite") or values.get("checks")):
+        faults.add(path, "needs a suite (a folder of tests), or checks")
+    for process, line in values.get("processes", {}).items():
+        fields.check_name(process, f"{path}/processes/{process}", faults)
+        _check_command(line, f"{path}/processes/{process}", faults)
+    fields.check_settings(values, path, faults)
+    _check_build(values, path, faults)
+    if faults:
+        return None
+    return Service(name=name, **values)
+
+
+def _check_command(line, path, faults):
+    try:
+        words = command(line) if isinstance(line, str) else []
+    except ValueError as error:
+        faults.add(path, f"{line!r} has unbalanced quotes ({error})")
+        return
+    if not words or "\n" in line:
+        faults.add(path, f"{line!r} is not a command line; write one line of words")
+
+
+def _check_build(values, path, faults):
+    """Check what builds and what is needed for it, two levels deep."""
+    packages = schema.mapping(
+        values.get("packages", {}), f"{path}/packages", _PACKAGES, faults
+    )
+    for use, entries in packages.items():
+        for entry in entries:
+            if not system_packages.is_package(entry):
+                faults.add(f"{path}/packages/{use}", f"{entry!r} is no package's name")
+    if "build" not in values:
+        return
+    build = schema.mapping(values["build"], f"{path}/build", _BUILD, faults)
+    _check_command(build.get("command"), f"{path}/build/command", faults)
+    for folder in build.get("artefacts", ()):
+        if not _RELATIVE.fullmatch(folder) or folder.split("/")[0] in {".", ""}:
+            faults.add(
+                f"{path}/build/artefacts", f"{folder!r} is no folder in a commit"
+            )
+    if not values.get("repository"):
+        faults.add(f"{path}/build", "runs in a repository, and there is none")
+
+
+_text = schema.text()
+_PACKAGES = {
+    "build": schema.Key(schema.sequence(str)),
+    "run": schema.Key(schema.sequence(str)),
+}
+_BUILD = {
+    "command": schema.Key(_text, required=True),
+    "artefacts": schema.Key(schema.sequence(str)),
+    "network": schema.Key(schema.boolean()),
+    "timeout_s": schema.Key(schema.integer(1, 7200)),
+}
+_SERVICE = {
+    "repository": schema.Key(
+        schema.check(
+            lambda value: isinstance(value, str) and _REPOSITORY.fullmatch(value),
+            "is no URL without a password; let the builder's git have credentials",
+            secret=True,
+        )
+    ),
+    "branch": schema.Key(schema.check(names.is_ref, "is not a branch name")),
+    "lock": schema.Key(schema.text(_RELATIVE)),
+    "requirements": schema.Key(_text),
+    "allow_unhashed": schema.Key(schema.boolean()),
+    "extras": schema.Key(schema.sequence(str)),
+    "packages": schema.Key(schema.table()),
+    "build": schema.Key(schema.table()),
+    "python": schema.Key(schema.text(re.compile(r"/[\w./-]+"))),
+    "packager": schema.Key(schema.one_of("nfpm", "fpm")),
+    "processes": schema.Key(schema.table(), required=True),
+    "port": schema.Key(schema.integer(1, 65535), required=True),
+    "health": schema.Key(schema.text(_PATH)),
+    "suite": schema.Key(schema.text(_RELATIVE)),
+    "suite_lock": schema.Key(schema.text(_RELATIVE)),
+    "checks": schema.Key(schema.sequence()),
+    "settings": schema.Key(schema.table()),
+    "files": schema.Key(schema.table()),
+}
