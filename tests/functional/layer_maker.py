@@ -67,6 +67,7 @@ def install_packages(packages, commit, name="guestbook"):
     files_of = {p.layer["sha256"]: p.file for p in packages} | {
         p.candidate["sha256"]: p.delta for p in packages if p.delta
     }
+
     def fetch(wanted):
         return _fetch(wanted, files_of)
 
