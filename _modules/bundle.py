@@ -17,6 +17,7 @@ from holodeck_bundle import (
     database,
     inventory,
     packing,
+    receipts,
     recipe,
     signing,
     source,
@@ -158,7 +159,8 @@ def build_all(commit, specs, stored=(), bases=None):
     for name, manifest in manifests.items():
         _push_new(manifest, stored)
         if key := specs[name].get("signing"):
-            manifest["signature"] = signing.sign(manifest, key)
+            told = {part: manifest[part] for part in naming.INSTALLED}
+            manifest["signature"] = signing.sign(told, key)
     return manifests
 
 
@@ -252,9 +254,14 @@ def register():
         return hands.register(_kind())
 
 
-def verify(name, commit):
+def verify(name, commit=""):
     """
     Recompute an installed bundle's digests and compare them with its receipt.
+
+    name
+        The bundle's name.
+    commit
+        The commit, or its first digits; by default the one that runs.
 
     Returns ``{"ok": bool, "differs": {root: [what differs, …]}}``; each entry
     says which file, and how.
@@ -265,9 +272,9 @@ def verify(name, commit):
 
     .. code-block:: bash
 
-        salt 'web1' bundle.verify guestbook 4f2c1e9...
+        salt 'web1' bundle.verify guestbook
     """
-    layers = receipts.get(_name(name), _commit(commit))["layers"]
+    layers = receipts.get(_name(name), _installed(name, commit))["layers"]
     damaged = hands.missing(layers)
     format_ = database.of(_kind())
     return {
@@ -276,14 +283,14 @@ def verify(name, commit):
     }
 
 
-def show(name, commit, full=False):
+def show(name, commit="", full=False):
     """
     Return what an installed bundle is made of, and where it came from.
 
     name
         The bundle's name.
     commit
-        The full commit id.
+        The commit, or its first digits; by default the one that runs.
     full
         The whole bill of materials (CycloneDX) too, not its summary alone.
 
@@ -296,9 +303,10 @@ def show(name, commit, full=False):
 
     .. code-block:: bash
 
-        salt 'web1' bundle.show guestbook 4f2c1e9...
+        salt 'web1' bundle.show guestbook
     """
-    layers = receipts.get(_name(name), _commit(commit))["layers"]
+    commit = _installed(_name(name), commit)
+    layers = receipts.get(name, commit)["layers"]
     found = inventory.read(names.bundle_root(name, commit))
     summary = sbom.summary(found["sbom"])
     keys = ("role", "package", "root", "sha256", "tree", "size", "needs")
@@ -369,6 +377,19 @@ def prune(name, keep):
             if commit not in keep and commit != current
         ]
         return hands.remove(name, doomed, _kind())
+
+
+def _installed(name, commit):
+    """Return the full id of an installed commit."""
+    there = receipts.installed(name).get(name, [])
+    wanted = commit or hands.current(name) or ""
+    fitting = [one for one in there if wanted and one.startswith(str(wanted))]
+    if len(fitting) != 1:
+        raise errors.HolodeckError(
+            f"Bundle {name} {wanted or '(none runs)'}: names {len(fitting) or 'no'} "
+            f"bundle of this host; installed are {', '.join(there) or 'none'}."
+        )
+    return fitting[0]
 
 
 def _packer(spec):

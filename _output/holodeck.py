@@ -4,6 +4,7 @@ Render what the ``holodeck`` runner returns, and its progress, for people.
 Stands alone: Salt loads outputters without the pack's shared code.
 """
 
+_TOOLS = ("uv", "nfpm", "fpm", "zstd")
 _SHORT = 12
 # A reason and its indent fill a line of 80.
 _WHY = 76
@@ -131,12 +132,30 @@ def _show(record):
     lines.append(_field("phases", _phases(record)))
     back = record.get("back", {})
     lines += [_field("back", f"{host}: {words}") for host, words in back.items()]
+    lines += _made_of(record.get("bundle") or {})
     for part in ("bundle", "suite"):
         for layer in (record.get(part) or {}).get("layers", []):
             lines.append(_field(part, f"{layer['filename']} {layer['size']} bytes"))
             lines.append(_field("", f"sha256 {layer['sha256']}"))
             lines.append(_field("", f"tree   {layer['tree']}"))
+            if layer.get("needs"):
+                lines.append(_field("", f"needs  {', '.join(layer['needs'])}"))
     return "\n".join(lines)
+
+
+def _made_of(bundle):
+    """Return what a bundle is made of and by, and what its build warned of."""
+    facts = bundle.get("provenance", {})
+    tools = [f"{tool} {facts[tool]}" for tool in _TOOLS if facts.get(tool)]
+    lines = []
+    if tools:
+        lines.append(_field("built by", f"{facts['python']}; {', '.join(tools)}"))
+        lines.append(_field("lock", f"{facts['lock'] or 'in the definition'}, sha256"))
+        lines.append(_field("", facts["lock_sha256"]))
+    if parts := bundle.get("sbom", {}).get("components"):
+        many = f"{len(parts)} packages; --out=json has the SBOM"
+        lines.append(_field("materials", many))
+    return lines + [_field("warning", text) for text in bundle.get("warnings", [])]
 
 
 def _field(key, value):

@@ -91,7 +91,10 @@ def other(definition, environment, role):
         for package in use
     }
     indexes = [dict(entry) for entry in definition.indexes]
-    return {**found, "packages": sorted(wanted), "indexes": indexes}
+    return {
+        **found, "packages": sorted(wanted), "indexes": indexes,
+        "signs": bool(definition.signing),
+    }  # fmt: skip
 
 
 def _demanded(definition):

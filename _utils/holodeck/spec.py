@@ -9,6 +9,10 @@ from holodeck import names
 FORMAT = 3
 
 
+# What a host is told of a bundle, and what a signature is of.
+INSTALLED = ("name", "commit", "layers", "provenance")
+
+
 def service_spec(service, kind):
     """Return the recipe of a service's own bundle."""
     spec = {**_source(service, kind), "project": bool(service.repository)}

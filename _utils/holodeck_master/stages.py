@@ -6,13 +6,11 @@ Nothing here decides: it asks, and raises when the answer is no.
 
 import time
 
-from holodeck import names, rollout
+from holodeck import names, rollout, spec
 from holodeck_http import results as results_of_suites
 from holodeck_io.errors import HolodeckError
 
 _STAGE_S = 900
-# What a host is told of a bundle.
-_INSTALLED = ("name", "commit", "layers", "provenance", "signature")
 _BALANCER_S = 15
 _GRACE_S = 15
 
@@ -23,10 +21,11 @@ class SuiteFailedError(HolodeckError):
 
 def stage(world, hosts, bundles):
     """Install bundles beside what runs; every host must report the same bytes."""
+    told = (*spec.INSTALLED, "signature")
     expected = rollout.expected_digests(bundles)
     proven = world.fleet.call(
         hosts, "bundle.stage", deadline_s=_STAGE_S,
-        bundles=[{k: b[k] for k in _INSTALLED if k in b} for b in bundles],
+        bundles=[{k: b[k] for k in told if k in b} for b in bundles],
     )  # fmt: skip
     wrong = rollout.unproven(proven, expected)
     if wrong:

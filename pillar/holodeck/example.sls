@@ -11,7 +11,9 @@ holodeck:
       repository: {{ git }}/guestbook.git
       # What a release without `commit=` takes.
       branch: main
-      # The hashed lock, a path in the repository.
+      # The hashed lock, a path in the repository. Left out, the first there is of
+      # uv.lock, pylock.toml and requirements.txt counts. `allow_unhashed: true` takes
+      # one without hashes; `extras: [postgres]` takes a uv.lock's extras too.
       lock: requirements.txt
       # A unit each. A program without a path comes from the bundle; systemd fills in
       # ${PORT} and every setting. The first process listens on the port.
@@ -26,9 +28,27 @@ holodeck:
       suite: tests/http
       # nfpm (default) or fpm.
       packager: nfpm
+      # Debian's or RPM's packages: to build with on builders, to run with on hosts.
+      # Libraries that wheels link to are found without being named.
+      #   packages: {build: [gcc, libpq-dev], run: [media-types]}
+      # A command in the checkout, before the project's wheel is built: as a user of
+      # its own, with nothing writable but the checkout, without a network. It has the
+      # dependencies on its PATH. What it puts into the package goes into the wheel;
+      # folders under `artefacts` land in the bundle's `share`.
+      #   build: {command: npm run build, artefacts: [public], network: false,
+      #           timeout_s: 600}
       # Environment variables, the same everywhere; environments add their own.
       settings:
         ACCENT: seagreen
+
+  # Private package indexes. Builders alone get them, in their pillar; `default: true`
+  # takes the place of PyPI.
+  #   indexes:
+  #     - {url: https://index.example.org/simple, username: ci, password: …}
+  # Whose signature hosts demand of every bundle: the key's fingerprint, and its public
+  # part as `gpg --armor --export` prints it. Builders sign by the secret one, which
+  # the administrator puts into /etc/holodeck/gnupg there, without a passphrase.
+  #   signing: {key: 0123…, public_keys: …}
 
   environments:
 

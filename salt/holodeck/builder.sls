@@ -7,6 +7,10 @@ holodeck-builder-packages:
       - binutils
       - python3-venv
       - zstd
+{%- if salt['pillar.get']('holodeck:signs', false) %}
+      - gpg
+      - gpg-agent
+{%- endif %}
 {%- for package in salt['pillar.get']('holodeck:packages', []) %}
       - {{ package | json }}
 {%- endfor %}

@@ -133,6 +133,7 @@ def test_builders_alone_know_the_private_indexes(defined):
     assert found == {
         "environment": "staging", "role": "builder",
         "packages": ["gcc", "libpq-dev"], "indexes": list(indexes),
+        "signs": False,
     }  # fmt: skip
     others = [_web(defined), slices.other(defined, environment, "tester")]
     assert "index-secret" not in json.dumps(others)

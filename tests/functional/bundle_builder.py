@@ -1,0 +1,145 @@
+"""Builders with caches of their own, and small wheels and projects for them."""
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import zipfile
+from pathlib import Path
+
+import builder
+import pytest
+
+from holodeck_bundle import source
+
+# A bundle of a lock alone has no repository: any commit names it.
+COMMIT = "a" * 40
+_INDEXES = ("NETRC", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
+
+
+@contextlib.contextmanager
+def environment(default_index=None):
+    """Run with the tools on PATH, and no index but PyPI or ``default_index``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{builder.PACK}/.venv/bin:{os.environ['PATH']}")
+        for name in _INDEXES:
+            patch.delenv(name, raising=False)
+        if default_index:
+            patch.setenv("UV_DEFAULT_INDEX", default_index)
+        yield patch
+
+
+class Place:
+    """A builder: ``bundle.build`` as Salt loads it, with a cache of its own."""
+
+    def __init__(self, home, indexes=()):
+        self.home, self.cache = home, home / "cache"
+        home.mkdir(parents=True, exist_ok=True)
+        loaded = builder.functions(home)
+        loaded.opts["pillar_roots"] = {"base": [str(home / "pillar")]}
+        if indexes:
+            _write_pillar(home / "pillar", {"holodeck": {"indexes": list(indexes)}})
+        self._build = loaded["bundle.build"]
+
+    def build(self, recipe, commit=COMMIT, bases=(), name="sample"):
+        """Build a bundle here; return its manifest."""
+        with self.used():
+            return self._build(
+                name, commit, recipe, stored=builder.Everything(), bases=bases
+            )
+
+    @contextlib.contextmanager
+    def used(self):
+        """Let the builder's functions work in this place's cache."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(source, "CACHE", self.cache)
+            yield
+
+
+class Project(builder.Repository):
+    """The sample's repository with other files, in a first commit of its own."""
+
+    def __init__(self, home, files, remove=("requirements.txt", "pyproject.toml")):
+        super().__init__(home)
+
+        def change(home):
+            for name in remove:
+                (home / name).unlink()
+            write(home, files)
+
+        self.first = self.changed(change)
+
+    def with_files(self, files):
+        """Return the id of a commit that is the first one with these files."""
+        return self.changed(lambda home: write(home, files))
+
+
+def write(home, files):
+    """Write ``{path: text}`` below a folder."""
+    for path, text in files.items():
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        (home / path).write_text(text)
+
+
+def wheel(name, version, files, build="", scripts="", tag="py3-none-any"):
+    """
+    Return ``(file name, bytes)`` of a wheel with ``{path: text or bytes}``.
+
+    build
+        The build number, which tells two files of one version apart.
+    scripts
+        Lines of console scripts.
+    """
+    info = f"{name}-{version}.dist-info"
+    parts = {
+        **files,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\n"
+        f"Version: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\n"
+        f"Root-Is-Purelib: true\nTag: {tag}\n",
+    }
+    if scripts:
+        parts[f"{info}/entry_points.txt"] = f"[console_scripts]\n{scripts}\n"
+    parts = {p: t.encode() if isinstance(t, str) else t for p, t in parts.items()}
+    rows = [f"{path},{_recorded(part)},{len(part)}" for path, part in parts.items()]
+    parts[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""]).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, part in parts.items():
+            archive.writestr(zipfile.ZipInfo(path), part)
+    number = f"-{build}" if build else ""
+    return f"{name}-{version}{number}-{tag}.whl", buffer.getvalue()
+
+
+def digests(manifest):
+    """Return what two builds of the same must agree on, layer by layer."""
+    keys = ("role", "package", "sha256", "tree", "needs")
+    return [{key: layer[key] for key in keys} for layer in manifest["layers"]]
+
+
+def prefix(layer):
+    """Return the layer's tree in its builder's cache."""
+    return Path(f"{Path(layer['file']).parent}/root{layer['root']}")
+
+
+def depends(layer):
+    """Return a package's Depends, as dpkg reads it."""
+    done = subprocess.run(
+        ["dpkg-deb", "--field", layer["file"], "Depends"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return re.split(r",\s*", done.stdout.strip())
+
+
+def _write_pillar(root, data):
+    top = {"base": {"*": ["sample"]}}
+    write(root, {"top.sls": json.dumps(top), "sample.sls": json.dumps(data)})
+
+
+def _recorded(content):
+    digest = hashlib.sha256(content).digest()
+    return f"sha256={base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
