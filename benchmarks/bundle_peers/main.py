@@ -26,8 +26,10 @@ RSS is the largest process. `pyc` no: hosts compile by themselves, or at every s
 dh-virtualenv leaves debug symbols in wheels as they are, as ours does.
 pex and shiv take the sources as they are, ours builds the project's wheel. They are
 installed by a copy and the first start, which unpacks them. `uv pip sync` downloads
-on the host. Floors copy our own trees: `copy of the tree` copies the changed files
-alone after the first install, `copy of the layer` every file of the new layers."""
+on the host. A difference is installed durably, and then proven with the rest of the
+bundle: that is no part of its row, and stands below the tables. Floors copy our own
+trees: `copy of the tree` copies the changed files alone after the first install, `copy
+of the layer` every file of the new layers."""
 
 
 def main(argv):
@@ -123,6 +125,7 @@ def _text(results, state, verdicts):
     parts = [
         _headline(state),
         *(report.tables(results, app) for app in results.values),
+        *(report.proof(results, app) for app in results.values),
         _NOTES,
     ]
     for name, gone in state["absent"].items():

@@ -20,6 +20,8 @@ class Ours(Peer):
 
     name = "holodeck"
     compiled = True
+    # What the last installation's proof of the whole bundle cost.
+    proof = None
 
     def prepare(self, job):
         """The product fetches its source itself: only the folder is needed."""
@@ -44,7 +46,9 @@ class Ours(Peer):
 
     def install(self, job, host):
         """Install by the product's own hands, with its root folder on ``host``."""
-        return _product("install", _manifest(job), root=host.root)[0]
+        cost, report = _product("install", _manifest(job), root=host.root)
+        self.proof = measure.Cost(**report["proof"])
+        return cost
 
     def moved(self, old, new):
         """Return the bytes of the packages, or deltas, that ``old`` lacks."""

@@ -62,6 +62,8 @@ class Rounds:
             for job in jobs.values():
                 host.settle()
                 self._add(peer, f"install {job.change}", peer.install(job, host))
+                if isinstance(peer, Ours):
+                    self._add(peer, f"prove {job.change}", peer.proof)
                 if isinstance(peer, Ours) and not self.trees[job.change].exists():
                     self.trees.keep(job.change, host)
         if isinstance(peer, Ours):
