@@ -50,7 +50,7 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0):
     Run a commit in place of what runs now, and wait until it is healthy.
 
     The bundle must be installed. When the wanted deployment runs already and
-    is healthy, nothing is restarted.
+    is healthy, nothing is restarted, unless its program is gone from this host.
 
     name
         The service.
@@ -87,7 +87,8 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0):
         )
     with deployments.turn(name, order):
         old = deployments.current(name)
-        if old == wanted and health.fault(summary) is None:
+        well = health.fault(summary) is None and not health.outlived(summary)
+        if old == wanted and well:
             return {"deployment": wanted, "changes": {}}
         deployments.activate(summary, wanted)
     health.wait(summary, timeout_s)

@@ -1,5 +1,10 @@
 """What dpkg is told, and what it says: argv and parsers, as data."""
 
+# One that dpkg was killed at is removed only by force.
+_HALVES = ("--force-remove-reinstreq",)
+# The second letter of a state: not installed, or its configuration files at most.
+_ABSENT = "nc"
+
 
 def stream_argv(package):
     """Return the command that writes a deb's files as a tar to its output."""
@@ -35,8 +40,20 @@ def register_argv(package, root):
 
 
 def remove_argv(packages):
-    """Return the command that removes installed packages."""
-    return ["dpkg", "--purge", *packages]
+    """Return the command that removes packages, also those that are half installed."""
+    return ["dpkg", *_HALVES, "--purge", *packages]
+
+
+def forget_argv(packages, empty):
+    """
+    Return the command that removes packages from the database, and no file.
+
+    empty
+        An empty folder: dpkg looks for the files to remove below it.
+    """
+    return [
+        "dpkg", *_HALVES, "--force-depends", f"--instdir={empty}", "--purge", *packages,
+    ]  # fmt: skip
 
 
 def installed_argv():
@@ -46,9 +63,17 @@ def installed_argv():
 
 
 def parse_installed(text):
-    """Return ``{name: version}`` of packages that are whole, from the listing."""
-    rows = (line.split() for line in text.splitlines())
-    return {row[1]: row[2] for row in rows if row[:1] == ["ii"] and row[2:]}
+    """
+    Return ``{name: version}`` from the listing.
+
+    A package that dpkg did not finish has no version: ``""``.
+    """
+    rows = [line.split() for line in text.splitlines()]
+    return {
+        row[1]: row[2] if row[0] == "ii" and row[2:] else ""
+        for row in rows
+        if row[0][1] not in _ABSENT
+    }
 
 
 def parse_sums(text, root):

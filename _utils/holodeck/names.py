@@ -21,6 +21,7 @@ _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[0-9a-f]{16}")
 _BASE = re.compile(rf"{PREFIX}/(deps/[0-9a-f]{{16}}|[a-z0-9-]+/[0-9a-f]{{40}})")
+_PACKAGE = re.compile(r"holodeck-(deps-[0-9a-f]{16}|[a-z][a-z0-9-]*-[0-9a-f]{12})")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 # "holodeck-" and the name make the Unix user, which systemd limits to 31.
 NAME_MAX = 22
@@ -121,6 +122,20 @@ def app_package(name, commit):
 def deps_package(key):
     """Return the native package of a dependencies' layer."""
     return f"holodeck-deps-{key}"
+
+
+def is_layer_package(value):
+    """Tell whether a native package is a layer of some bundle, by its name."""
+    return bool(_PACKAGE.fullmatch(value))
+
+
+def package_of(home, name):
+    """Return the package whose layer lies in the folder ``home/name``, if one does."""
+    if home == "deps" and _KEY.fullmatch(name):
+        return deps_package(name)
+    if is_bundle_name(home) and is_commit(name):
+        return app_package(home, name)
+    return None
 
 
 def deployment(commit, config_digest):

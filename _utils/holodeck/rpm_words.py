@@ -85,6 +85,9 @@ def parse_verified(text, root):
     found = []
     for marks, path in (match.groups() for match in _VERIFIED.finditer(text)):
         name = path.removeprefix(f"{root}/")
+        if name == path:
+            # A folder above the layer, which packages share.
+            continue
         if marks == "missing":
             found.append(f"{name} is missing")
         elif "5" in marks or "L" in marks or "S" in marks:

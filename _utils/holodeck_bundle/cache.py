@@ -18,6 +18,7 @@ from holodeck_bundle import source
 from holodeck_bundle.interpreter import Interpreter
 from holodeck_bundle.lockfile import Lock
 from holodeck_bundle.packing import Packer, Tree
+from holodeck_io import files
 
 # Trees that nobody asked for in so long go, but never the newest few.
 _KEPT, _KEPT_S = 6, 14 * 24 * 3600
@@ -78,7 +79,11 @@ def prune():
 
 
 def _age(path):
-    return time.time() - path.stat().st_mtime
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        # Another build replaced or removed it since it was listed.
+        return float("inf")
 
 
 def donor(builder, bases, lock):
@@ -101,12 +106,32 @@ def app_donor(home, builder, bases):
     homes = [home_of(base["root"], builder) for base in bases if base["role"] == "app"]
     homes += sorted(home.parent.glob(f"*-{builder.suffix}"), key=_age)
     for found in homes:
-        if tree_in(found):
-            root = json.loads((found / "layer.json").read_text(encoding="utf-8"))[
-                "root"
-            ]
-            return Path(f"{found}/root{root}")
+        with contextlib.suppress(OSError, ValueError):
+            layer = json.loads((found / "layer.json").read_text(encoding="utf-8"))
+            prefix = Path(f"{found}/root{layer['root']}")
+            if is_whole(found, prefix):
+                return prefix
     return None
+
+
+def is_whole(home, prefix):
+    """
+    Tell whether the tree in a folder of the cache is still what was packed.
+
+    What is made of a damaged tree would be packed as if it were right.
+    """
+    with contextlib.suppress(OSError):
+        return files.tree_digest(prefix) == tree_in(home)
+    return False
+
+
+def is_packed(home):
+    """Tell whether a layer was finished: a build may have died, or its disk."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        layer = json.loads((home / "layer.json").read_text(encoding="utf-8"))
+        json.loads((home / "facts.json").read_text(encoding="utf-8"))
+        return Path(layer["file"]).stat().st_size == layer["size"]
+    return False
 
 
 def tree_in(home):

@@ -11,6 +11,7 @@ import hashlib
 import io
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
 from holodeck import deb_words
@@ -19,13 +20,11 @@ from holodeck_io import files, process
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 _UMASK = 0o022
 _MAGIC = b"!<arch>\n"
-# An entered package of another content goes first: dpkg would remove its files later.
-REPLACES = False
 _MODES = (0o755, 0o644)
 
 
 def packages():
-    """Return ``{name: version}`` of this pack's packages that are installed whole."""
+    """Return ``{name: version}`` of this pack's packages; a half one has no version."""
     done = process.run(deb_words.installed_argv(), check=False)
     return deb_words.parse_installed(done.stdout)
 
@@ -59,7 +58,19 @@ def differences(layer):
     known = deb_words.parse_sums(sums.stdout, str(root))
     names = [Path(line) for line in listed.splitlines()]
     below = (str(path.relative_to(root)) for path in names if root in path.parents)
-    return list(_differences(root, {**dict.fromkeys(below, ""), **known}))
+    whole = {**dict.fromkeys(below, ""), **known}
+    return list(_differences(root, whole)) or _suspects(root, whole)
+
+
+def _suspects(root, known):
+    """Return the links, one of which is to blame: dpkg keeps no link's target."""
+    links = [
+        name
+        for name in sorted(known)
+        if not known[name]
+        and ((root / name).is_symlink() or not (root / name).is_dir())
+    ]
+    return [f"{', '.join(links)}: one of these links points elsewhere"] if links else []
 
 
 def _differences(root, known):
@@ -75,6 +86,17 @@ def _differences(root, known):
             yield f"{name} has other content"
         elif not path.is_symlink() and path.stat().st_mode & 0o7777 not in _MODES:
             yield f"{name} has the mode {path.stat().st_mode & 0o7777:o}"
+
+
+def forget(packages_):
+    """
+    Remove packages from the database and leave their files alone.
+
+    One of another content, or that dpkg did not finish, goes so before it is entered
+    anew: dpkg would remove the files that it knew, and is now to leave alone.
+    """
+    with tempfile.TemporaryDirectory(prefix="holodeck-empty-") as empty:
+        process.run(deb_words.forget_argv(packages_, empty), env=_ENVIRONMENT)
 
 
 def remove(doomed):

@@ -16,7 +16,7 @@ import tarfile
 from pathlib import Path
 
 from holodeck import names, packaging
-from holodeck_bundle import database, delta, receipts
+from holodeck_bundle import database, delta, leftovers, receipts
 from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
 
@@ -30,13 +30,27 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+@contextlib.contextmanager
 def exclusive():
     """
     Hold this host's lock of bundles: what one call proves no other may remove.
 
-    dpkg has a lock of its own, at which it gives up instead of waiting.
+    dpkg has a lock of its own, at which it gives up instead of waiting. Whoever has
+    this one is alone: what lies about then is of a call that was killed.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` for a full disk too.
     """
-    return lock.held(database.lock_file())
+    with lock.held(database.lock_file()):
+        try:
+            leftovers.sweep(DOWNLOADS)
+            yield
+        except OSError as error:
+            raise HolodeckError(
+                f"Bundles of this host: {error}; make room, or look at the disk, and "
+                "do it again. What runs was left alone."
+            ) from error
+        finally:
+            leftovers.sweep(DOWNLOADS)
 
 
 def absent(layers):
@@ -143,7 +157,7 @@ def register(kind):
             target = DOWNLOADS / f"{layer['package']}.index.{kind}"
             target.parent.mkdir(parents=True, exist_ok=True)
             format_.write_index(layer, target)
-            format_.register(target, layer["root"])
+            _enter(layer, format_, target)
             target.unlink()
             entered.append(layer["package"])
     return sorted(entered)
@@ -153,6 +167,7 @@ def remove(name, commits, kind):
     """
     Remove bundles and the layers that no bundle needs any more.
 
+    What a killed installation left goes too: its packages keep others from going.
     The receipts go last, so that a removal that was cut off is done again.
     """
     doomed = {
@@ -162,6 +177,7 @@ def remove(name, commits, kind):
     }
     for package in receipts.layers(but=(name, commits)):
         doomed.pop(package, None)
+    doomed |= leftovers.orphans(database.of(kind).packages())
     present = sorted(doomed.keys() & database.of(kind).packages().keys())
     if present:
         database.of(kind).remove(present)
@@ -225,14 +241,14 @@ def _enter(layer, format_, package):
     Enter a package where it is not yet.
 
     Never twice: dpkg would remove the files that it knew and is now to leave
-    alone. One of the same name with other content goes first there, files and all;
-    it is one that this layer replaces.
+    alone. One of the same name with other content, or half entered by a dpkg that was
+    killed, is forgotten first; files stay until a layer takes their place in one step.
     """
     version = format_.packages().get(layer["package"])
     if version == packaging.layer_version(layer["tree"]):
         return
-    if version is not None and not format_.REPLACES:
-        format_.remove([layer["package"]])
+    if version is not None:
+        format_.forget([layer["package"]])
     format_.register(package, layer["root"])
 
 

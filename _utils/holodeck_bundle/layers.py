@@ -26,7 +26,7 @@ from holodeck_bundle import (
     uv,
 )
 from holodeck_bundle.packing import Layer, Tree
-from holodeck_io import files
+from holodeck_io import errors, files
 
 
 def dependencies(lock, builder, bases):
@@ -38,7 +38,7 @@ def dependencies(lock, builder, bases):
     """
     key = cache.deps_key(lock, builder.interpreter)
     found = cache.Dependencies(key, cache.deps_home(key, builder), lock)
-    if found.prefix.is_dir():
+    if cache.is_packed(found.home):
         os.utime(found.home)
         return found
     found.home.parent.mkdir(parents=True, exist_ok=True)
@@ -55,12 +55,15 @@ def packed(found, builder, bases):
     note = found.home / "layer.json"
     if note.exists():
         layer = Layer(**json.loads(note.read_text(encoding="utf-8")))
+        _check_whole(found)
         return replace(layer, deltas=differences(found.tree, builder, bases))
     facts = json.loads((found.home / "facts.json").read_text(encoding="utf-8"))
     needs = [builder.interpreter.dependency(builder.pack.kind), *facts["needs"]]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         deltas = pool.submit(differences, found.tree, builder, bases)
         layer = builder.pack.layer(found.tree, found.home, (), needs, tree.EPOCH)
+        # The note says that the rest is there, after a power loss too.
+        files.sync_filesystem(found.home)
         files.write_atomic(note, json.dumps(asdict(layer)))
         return replace(layer, deltas=deltas.result())
 
@@ -87,15 +90,18 @@ def application(name, commit, found, builder, recipe, needs=(), bases=()):
     """
     home = cache.app_home(name, commit, builder)
     home.parent.mkdir(parents=True, exist_ok=True)
-    donor = cache.app_donor(home, builder, bases)
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".build-") as work:
+    with (
+        tempfile.TemporaryDirectory(dir=home.parent, prefix=".build-") as work,
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+    ):
+        donor = pool.submit(cache.app_donor, home, builder, bases)
         new = Path(work, "home")
         package, root = names.app_package(name, commit), names.bundle_root(name, commit)
         made = Tree("app", package, root, new / "root")
         _virtualenv(made.prefix, builder.interpreter)
         _lean_on(found, made.prefix, builder.interpreter)
         epoch = recipe(made.prefix)
-        _finish(made, builder.interpreter, epoch, donor)
+        _finish(made, builder.interpreter, epoch, donor.result())
         linked = libraries.depends(made.prefix, builder.pack.kind).depends
         depends = (names.deps_package(found.key),)
         layer = builder.pack.layer(made, new, depends, [*needs, *linked], epoch)
@@ -138,15 +144,15 @@ def differences(made, builder, bases):
 def _install(found, builder, donor):
     """Fill the dependencies' tree, from a donor's where that comes out right."""
     prefix, interpreter = found.prefix, builder.interpreter
-    if donor:
-        tree.clone(donor.prefix, prefix)
-        _sync(found, builder, donor.lock)
-        if not tree.is_sound(prefix):
-            shutil.rmtree(prefix)
-            donor = None
+    if donor and not _follows(found, builder, donor):
+        shutil.rmtree(prefix, ignore_errors=True)
+        donor = None
     if not donor:
         _virtualenv(prefix, interpreter)
-        _sync(found, builder, None)
+        _sync(found, builder)
+        # Of packages with the same file, the last by name has it.
+        for name in tree.contested(prefix):
+            _sync(found, builder, "--reinstall-package", name)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         linked = pool.submit(libraries.depends, prefix, builder.pack.kind)
         _finish(found.tree, interpreter, tree.EPOCH, donor and donor.prefix)
@@ -156,6 +162,31 @@ def _install(found, builder, donor):
     }  # fmt: skip
     (found.home / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     _describe(found, interpreter, needed.depends, builder.pack.kind)
+
+
+def _follows(found, builder, donor):
+    """Make the tree of a donor's; tell whether that came out right."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        whole = pool.submit(cache.is_whole, donor.home, donor.prefix)
+        try:
+            tree.clone(donor.prefix, found.prefix)
+            _sync(found, builder, since=donor.lock)
+        except (OSError, errors.HolodeckError):
+            # Of a whole donor it is an error of the lock or the index.
+            if whole.result():
+                raise
+        return whole.result() and tree.is_sound(found.prefix)
+
+
+def _check_whole(found):
+    """Refuse kept dependencies that were damaged: applications copy from them."""
+    if not cache.is_whole(found.home, found.prefix):
+        # Without its note the next build makes it anew; this one is still reading.
+        (found.home / "layer.json").unlink()
+        raise errors.HolodeckError(
+            f"Dependencies {found.key}: their tree on this builder was damaged; build "
+            "again, which makes it anew."
+        )
 
 
 def _describe(found, interpreter, needs, kind):
@@ -171,8 +202,8 @@ def _describe(found, interpreter, needs, kind):
     tree.settle(found.prefix, [inventory.SBOM], tree.EPOCH)
 
 
-def _sync(found, builder, since):
-    """Bring a virtualenv to the lock by uv."""
+def _sync(found, builder, *more, since=None):
+    """Bring a virtualenv to the lock by uv, told ``more`` words."""
     tree.write_anew(
         found.prefix / "pyvenv.cfg", _settings(builder.interpreter, relocatable=True)
     )
@@ -180,7 +211,8 @@ def _sync(found, builder, since):
         file = Path(folder, found.lock.filename)
         file.write_text(found.lock.text, encoding="utf-8")
         python = found.prefix / "bin" / "python"
-        uv.run(*lockfile.sync_words(found.lock, file, python, since), env=builder.env)
+        words = lockfile.sync_words(found.lock, file, python, since)
+        uv.run(*words, *more, env=builder.env)
 
 
 def _virtualenv(prefix, interpreter):

@@ -5,6 +5,7 @@ The builder is of the same system as the hosts, so its own package database says
 which package has a library, also where names changed (``libssl3t64``).
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -124,26 +125,36 @@ def _compiled(prefix, native):
     paths, links = [], []
     home = f"{prefix.resolve()}/"
     for path, entry in _walk(str(prefix)):
-        link = entry.is_symlink()
-        if ".so" not in entry.name and (
-            link or not entry.stat(follow_symlinks=False).st_mode & _EXECUTABLE
-        ):
+        if not _may_be_loaded(entry):
             continue
         # A pipe would never be read; Path, for a link to itself is no file either.
         if not Path(entry.path).is_file() or _identity(entry.path) != native:
             continue
-        if not link:
+        if not entry.is_symlink():
             paths.append(path)
         elif os.path.realpath(entry.path).startswith(home):
             links.append(path)
     return sorted(paths), sorted(links)
 
 
+def _may_be_loaded(entry):
+    if ".so" in entry.name:
+        return True
+    with contextlib.suppress(FileNotFoundError):
+        executable = entry.stat(follow_symlinks=False).st_mode & _EXECUTABLE
+        return bool(executable) and not entry.is_symlink()
+    return False
+
+
 def _walk(top):
+    """Yield all files; the tree is cleaned meanwhile, and what goes is no library."""
     folders = [""]
     while folders:
         folder = folders.pop()
-        with os.scandir(f"{top}/{folder}") as entries:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            os.scandir(f"{top}/{folder}") as entries,
+        ):
             for entry in entries:
                 path = f"{folder}{entry.name}"
                 if entry.is_dir(follow_symlinks=False):

@@ -60,12 +60,16 @@ def build(name, commit, spec, pack, bases=(), private=()):
             # The application is built while the dependencies are compressed.
             packed = pool.submit(layers.packed, found, builder, bases)
             provenance = recipe.provenance(interpreter, versions.result())
-            application = layers.application(
-                name, commit, found, builder,
-                lambda prefix: recipe.fill(prefix, found, builder, provenance),
-                _run_time(spec), bases,
-            )  # fmt: skip
-            made = [asdict(layer) for layer in (packed.result(), application)]
+            try:
+                application = layers.application(
+                    name, commit, found, builder,
+                    lambda prefix: recipe.fill(prefix, found, builder, provenance),
+                    _run_time(spec), bases,
+                )  # fmt: skip
+            finally:
+                # Damaged dependencies are the reason for whatever else went wrong.
+                dependencies = packed.result()
+            made = [asdict(layer) for layer in (dependencies, application)]
             warnings = layers.missing_libraries(found)
     cache.prune()
     prefix = Path(f"{Path(application.file).parent}/root{application.root}")

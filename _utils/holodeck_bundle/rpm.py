@@ -15,8 +15,6 @@ from holodeck_io import files, process
 from holodeck_io.errors import HolodeckError
 
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
-# A package of another content is forgotten, and its files are left alone.
-REPLACES = True
 SELINUX = Path("/sys/fs/selinux/enforce")
 
 
@@ -83,6 +81,10 @@ def differences(layer, dbpath=None):
     strays = [name for name in files.names_below(root) if f"{root}/{name}" not in known]
     found = rpm_words.parse_verified(done.stdout, root)
     return sorted([*found, *(f"{name} belongs to no package" for name in strays)])
+
+
+def forget(packages_):
+    """Do nothing: what is entered replaces what was, and files are left alone."""
 
 
 def remove(doomed, dbpath=None):

@@ -86,11 +86,7 @@ def is_sound(prefix):
     Of two packages with the same file, the removal of one takes the other's.
     """
     prefix = Path(prefix)
-    claimed = []
-    for home in _distributions(prefix):
-        rows = csv.reader(io.StringIO((home / "RECORD").read_text(encoding="utf-8")))
-        claimed += [os.path.normpath(home.parent / row[0]) for row in rows if row]
-    sources = [path for path in claimed if not path.endswith(".pyc")]
+    sources = [path for _, path, _ in _claims(prefix)]
     there = {
         entry.path
         for entry in _below(prefix / "lib")
@@ -102,6 +98,20 @@ def is_sound(prefix):
         and all(os.path.lexists(path) for path in sources)
         and not there - set(sources)
     )
+
+
+def contested(prefix):
+    """
+    Return the packages that bring the same file with other bytes, sorted by name.
+
+    uv installs packages at the same time, so any of them may have won.
+    """
+    versions, owners = {}, {}
+    for home, path, content in _claims(Path(prefix)):
+        versions.setdefault(path, set()).add(content)
+        owners.setdefault(path, []).append(home.name.split("-")[0])
+    torn = [owners[path] for path, several in versions.items() if len(several) > 1]
+    return sorted({name for names in torn for name in names})
 
 
 def scripts(prefix):
@@ -145,6 +155,15 @@ def _distributions(prefix):
     """Return the folders ``*.dist-info`` of a virtualenv that have a RECORD."""
     found = prefix.glob("lib/*/site-packages/*.dist-info")
     return sorted(home for home in found if (home / "RECORD").is_file())
+
+
+def _claims(prefix):
+    """Yield ``(dist-info folder, path, hash)`` of each file that a package brings."""
+    for home in _distributions(prefix):
+        rows = csv.reader(io.StringIO((home / "RECORD").read_text(encoding="utf-8")))
+        for path, *content in filter(None, rows):
+            if not path.endswith(".pyc"):
+                yield home, os.path.normpath(home.parent / path), tuple(content)
 
 
 def _below(folder):

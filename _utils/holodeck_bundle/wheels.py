@@ -23,6 +23,8 @@ from holodeck_io import errors, toml
 
 log = logging.getLogger(__name__)
 _AS_OF = "--exclude-newer"
+# What uv says of an index that failed it.
+_UNANSWERED = "Failed to fetch"
 # What a project without a [build-system] is built with (PEP 518).
 _LEGACY = ("setuptools>=40.8.0",)
 
@@ -53,9 +55,11 @@ def build(checkout, target, lock, builder, epoch):
 
 
 def _build_isolated(checkout, words, lock, builder, epoch):
-    words = [*words, "--python", builder.interpreter.path, *_as_of(epoch)]
+    words = [*words, "--python", builder.interpreter.path, str(checkout)]
     with _constraints(lock) as file:
-        uv.run(*words, "--build-constraints", file, str(checkout), env=builder.env)
+        words += ["--build-constraints", file]
+        # A project that does not build would not be built better by something newer.
+        _run_dated(words, (_as_of(epoch), ()), builder.env, "Failed to resolve")
 
 
 def _requires(checkout):
@@ -89,14 +93,35 @@ def _make(home, requires, lock, builder, epoch):
            str(home))  # fmt: skip
     install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", python]
     with _constraints(lock) as file:
-        install += ["--constraints", file, "--build-constraints", file]
-        # Newer than the month's begin, or an index that tells no times: the last try
-        # takes what there is, and its error is the one that counts.
-        for cutoff in ([_AS_OF, f"{_day(epoch)[:7]}-01T00:00:00Z"], _as_of(epoch)):
-            with contextlib.suppress(errors.CommandError):
-                uv.run(*install, *cutoff, *requires, env=builder.env)
-                return
-        uv.run(*install, *requires, env=builder.env)
+        install += ["--constraints", file, "--build-constraints", file, *requires]
+        month = [_AS_OF, f"{_day(epoch)[:7]}-01T00:00:00Z"]
+        _run_dated(install, (month, _as_of(epoch), ()), builder.env)
+
+
+def _run_dated(words, cutoffs, env, sign=""):
+    """
+    Run uv as of the first of ``cutoffs`` that has what is wanted.
+
+    sign
+        What an error says that another cutoff may mend.
+
+    Newer than the month's begin, or an index that tells no times: the last try takes
+    what there is, and its error is the one that counts. An index that did not answer
+    is no reason to take something newer.
+    """
+    *dated, last = cutoffs
+    if not any(_has_run([*words, *cutoff], env, sign) for cutoff in dated):
+        uv.run(*words, *last, env=env)
+
+
+def _has_run(words, env, sign):
+    try:
+        uv.run(*words, env=env)
+    except errors.CommandError as error:
+        if _UNANSWERED in str(error) or sign not in str(error):
+            raise
+        return False
+    return True
 
 
 def _as_of(epoch):

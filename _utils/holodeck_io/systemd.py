@@ -76,6 +76,14 @@ def journal(unit, lines=40):
     return done.stdout.strip()
 
 
+def program_is_gone(pid):
+    """Tell whether the file that a process runs is no longer there."""
+    try:
+        return str(Path("/proc", str(pid), "exe").readlink()).endswith(" (deleted)")
+    except OSError:
+        return False
+
+
 def environment(pid):
     """Return the environment that a process was started with, or ``{}``."""
     if not pid:

@@ -72,6 +72,15 @@ class Records:
             (r for r in self.history(service, environment) if r["status"] == GOOD), None
         )
 
+    def was_given_up(self, last):
+        """
+        Tell whether a later release gave up the way back to the last good one.
+
+        It did not end good, and hosts may have its bytes in the old ones' place.
+        """
+        history = self.history(last["service"], last["environment"])
+        return any(record.get("gave_up") == last["id"] for record in history)
+
     def bundle(self, key):
         """Return the manifest of a bundle that was built, or ``None``."""
         return self._cache.fetch("holodeck/bundles", key) or None

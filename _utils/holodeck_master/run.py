@@ -19,6 +19,7 @@ class Run:
 
     def __init__(self, world, plan, last, facts):
         self.world, self.plan, self.last = world, plan, last
+        self._served, self._homeless = last, "there is no good release to go back to"
         self.record = {
             "commit": None,
             "previous": last and last["id"],
@@ -84,6 +85,8 @@ class Run:
         """Tell whether the last good release is this one, and everywhere runs."""
         if not self.last or self.last["deployment"] != self.record["deployment"]:
             return False
+        if self.world.records.was_given_up(self.last):
+            return False
         return self._hosts_agree() and self._balancers_agree() and self._bytes_agree()
 
     def build(self):
@@ -141,15 +144,16 @@ class Run:
 
     def _give_up_stranded(self):
         """Go on without a way back where the last good release could not start."""
-        stranded = [
-            host for host in self._hosts if self._service_on(host).get("stranded")
-        ]
-        if self.last and stranded:
-            self.world.say(
-                "stage",
-                f"there is no way back to {self.last['id']}: its Python is gone from "
-                f"{', '.join(stranded)}",
+        stranded = [h for h in self._hosts if self._service_on(h).get("stranded")]
+        if self.last and (stranded or self.world.records.was_given_up(self.last)):
+            where = f" from {', '.join(stranded)}" if stranded else ""
+            self._homeless = (
+                f"there is no way back to {self.last['id']}: its Python is gone{where}"
             )
+            self.world.say("stage", self._homeless)
+            # Before a host gets other bytes in its place, which outlive this release.
+            self.record["gave_up"] = self.last["id"]
+            self.world.records.save(self.record)
             self.last = None
 
     def _service_on(self, host):
@@ -227,17 +231,25 @@ class Run:
     def _back(self, host, *, switched):
         here = (self.world, self.plan.environment, self.plan.service.name, [host])
         rules = self.plan.rules
+        stays = not switched and (self.last or self._still_serves(host))
         try:
-            if switched or not self.last:
+            if not stays:
                 stages.drain(*here, rules)
-            if not self.last:
-                return "out of rotation: there is no good release to go back to"
+            if not (stays or self.last):
+                return f"out of rotation: {self._homeless}"
             if switched:
                 stages.switch(self.world, here[2], [host], self.last, rules)
             stages.ready(*here, rules)
         except HolodeckError as error:
             return f"stays out of rotation: {error}"
-        return f"in rotation at {names.short(self.last['commit'])}"
+        return f"in rotation at {names.short(self._served['commit'])}"
+
+    def _still_serves(self, host):
+        """Tell whether a host still has the process and bytes of the last good one."""
+        found, good = self._service_on(host), self._served
+        return (
+            good and found.get("stranded") and found["deployment"] == good["deployment"]
+        )
 
     def _finish(self, status):
         self.record["status"] = status

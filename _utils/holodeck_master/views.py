@@ -193,12 +193,14 @@ def _usual_seconds(world, plan):
 
 
 def _all_at(plan, replies, last):
-    """Tell whether every web host runs the deployment of ``last``."""
-    found = [replies[host].value or {} for host in plan.environment.members("web")]
+    """Tell whether every web host runs the deployment of ``last``, and can go on."""
+    found = [
+        (replies[host].value or {}).get("services", {}).get(plan.service.name, {})
+        for host in plan.environment.members("web")
+    ]
     return all(
-        status.get("services", {}).get(plan.service.name, {}).get("deployment")
-        == last["deployment"]
-        for status in found
+        service.get("deployment") == last["deployment"] and not service.get("stranded")
+        for service in found
     )
 
 

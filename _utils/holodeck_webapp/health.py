@@ -56,17 +56,27 @@ def stranded(summary):
     Return that the bundle's Python is gone, or ``None``.
 
     An upgrade of the system takes it away. What runs goes on until its next start.
+    A bundle without its link is damaged, which the same bytes mend.
     """
     python = Path(
         names.bundle_root(summary["service"], summary["commit"]), "bin/python"
     )
-    if python.exists():
+    if python.exists() or not python.is_symlink():
         return None
-    gone = python.resolve() if python.is_symlink() else python
     return (
-        f"its Python {gone} is gone from this host; release the commit again, which "
-        "builds it for the Python that is there"
+        f"its Python {python.resolve()} is gone from this host; release the commit "
+        "again, which builds it for the Python that is there"
     )
+
+
+def outlived(summary):
+    """
+    Tell whether a process runs a program that was removed or replaced meanwhile.
+
+    It is healthy, and says nothing of what its next start will be.
+    """
+    pids = (systemd.show(unit)["MainPID"] for unit in summary["units"])
+    return any(systemd.program_is_gone(pid) for pid in pids)
 
 
 def running_commit(summary):

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import builder
+import package_index
 import pytest
 
 from holodeck_bundle import source
@@ -115,10 +116,18 @@ def wheel(name, version, files, build="", scripts="", tag="py3-none-any"):
     return f"{name}-{version}{number}-{tag}.whl", buffer.getvalue()
 
 
+def locked(index, *wheels):
+    """Return the recipe of a bundle that is a lock of these wheels."""
+    lines = [index.requirement(filename) for filename, _ in wheels]
+    return {"requirements": "".join(lines)}
+
+
 def digests(manifest):
     """Return what two builds of the same must agree on, layer by layer."""
     keys = ("role", "package", "sha256", "tree", "needs")
-    return [{key: layer[key] for key in keys} for layer in manifest["layers"]]
+    # Salt's transport makes lists of tuples; so does the builder's own note.
+    layers = json.loads(json.dumps(manifest["layers"]))
+    return [{key: layer[key] for key in keys} for layer in layers]
 
 
 def prefix(layer):
@@ -143,3 +152,28 @@ def _write_pillar(root, data):
 def _recorded(content):
     digest = hashlib.sha256(content).digest()
     return f"sha256={base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+# Small packages for an index of the test's own.
+LINES = "".join(f"LINE_{n} = {n}\n" for n in range(200))
+ALPHA, ALPHA_2 = (
+    wheel("alpha", v, {"alpha/__init__.py": f"V = {v!r}\n",
+                       f"alpha/of{v[0]}.py": LINES}, scripts="alpha = alpha:main")
+    for v in ("1.0", "2.0")
+)  # fmt: skip
+BETA = wheel("beta", "1.0", {"beta/__init__.py": LINES, "beta/notes.txt": "notes\n"})
+REBUILT = wheel("beta", "1.0", {"beta/__init__.py": f"{LINES}A = 1\n"}, build="1")
+
+
+def plain_project(home, index):
+    """Return a repository that is a plain folder of modules, with a small lock."""
+    lock = locked(index, ALPHA, BETA)["requirements"]
+    made = {"requirements.txt": lock, "service/web.py": LINES, "service/db.py": LINES}
+    return Project(home, made)
+
+
+@contextlib.contextmanager
+def serving(*wheels):
+    """Serve wheels to the builders of this process, which ask no other index."""
+    with package_index.serving(*wheels, users=()) as index, environment(index.url):
+        yield index

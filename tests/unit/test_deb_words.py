@@ -20,8 +20,16 @@ def test_unpack_argv_takes_modes_from_the_umask():
 
 
 def test_remove_argv_takes_several_packages():
-    """Configuration files go too: a bundle has none to keep."""
-    assert deb_words.remove_argv(["a", "b"]) == ["dpkg", "--purge", "a", "b"]
+    """Configuration files go too, and what dpkg was killed at."""
+    argv = deb_words.remove_argv(["a", "b"])
+    assert argv == ["dpkg", "--force-remove-reinstreq", "--purge", "a", "b"]
+
+
+def test_forget_argv_finds_no_files():
+    """Dpkg looks for the files below an empty folder, whoever depends on them."""
+    argv = deb_words.forget_argv(["a"], "/empty")
+    assert {"--instdir=/empty", "--force-depends"} < set(argv)
+    assert argv[-2:] == ["--purge", "a"]
 
 
 @pytest.mark.parametrize(
@@ -31,16 +39,17 @@ def test_remove_argv_takes_several_packages():
         ("ii  holodeck-a 1.0\nii  holodeck-b 1.f\n",
          {"holodeck-a": "1.0", "holodeck-b": "1.f"}),
         ("ii holodeck-a 1.0\n", {"holodeck-a": "1.0"}),
-        # removed, half installed, unpacked, reinstall required
-        ("rc  holodeck-a 1\niH  holodeck-b 1\niU  holodeck-c 1\niiR holodeck-d 1\n",
-         {}),
+        ("rc  holodeck-a 1\npn  holodeck-b \n", {}),
+        # half installed, unpacked, reinstall required
+        ("iH  holodeck-b 1\niU  holodeck-c 1\niiR holodeck-d 1\niHR holodeck-e \n",
+         dict.fromkeys([f"holodeck-{x}" for x in "bcde"], "")),
         # known and never installed: dpkg shows no version
         ("un  holodeck-a \nii  holodeck-b 1.0\n", {"holodeck-b": "1.0"}),
-        ("ii  holodeck-a \n", {}),
+        ("ii  holodeck-a \n", {"holodeck-a": ""}),
     ],
 )  # fmt: skip
-def test_parse_installed_takes_whole_packages_only(text, found):
-    """What dpkg or rpm did not finish is not installed; the rest has its version."""
+def test_parse_installed_gives_whole_packages_a_version(text, found):
+    """What dpkg did not finish has none, and what is not there is not named."""
     assert deb_words.parse_installed(text) == found
 
 

@@ -64,3 +64,46 @@ def test_header_length_of_another_file_is_refused():
     """What is no header is not taken for one."""
     with pytest.raises(ValueError, match="no rpm header"):
         rpm_header.length(b"!<arch>\ndebian-b")
+
+
+_VERIFIED = """\
+.M.......    /opt
+missing     /srv/x/lib/gone
+missing   d /srv/x/doc (Permission denied)
+S.5....T.    /srv/x/file
+..5....T.  c /srv/x/settings with space
+....L....    /srv/x/link
+.M.......    /srv/x/bin/say
+.......T.    /srv/x/touched
+.....UG..    /srv/x/owned
+S.5....T.    /srv/xx/file
+Unsatisfied dependencies for holodeck-x-1-1.x86_64:
+\tlibz.so.1 is needed by holodeck-x-1-1.x86_64
+"""
+
+
+def test_parse_verified_says_how_each_file_differs():
+    """Files below the layer's folder alone, and of what counts as its bytes alone."""
+    assert rpm_words.parse_verified(_VERIFIED, "/srv/x") == [
+        "lib/gone is missing",
+        "doc (Permission denied) is missing",
+        "file has other content",
+        "settings with space has other content",
+        "link has other content",
+        "bin/say has another mode",
+    ]
+
+
+def test_parse_verified_of_nothing_is_empty():
+    """Rpm says nothing of what is as it was."""
+    assert rpm_words.parse_verified("", "/srv/x") == []
+
+
+@pytest.mark.parametrize("words", [rpm_words.verify_argv, rpm_words.list_argv])
+def test_question_about_one_package(words):
+    """Verifying and listing ask of one package, and change nothing."""
+    argv = words("holodeck-x", "/db")
+    assert argv[:3] == ["rpm", "--dbpath", "/db"]
+    assert argv[-1] == "holodeck-x"
+    assert {"--verify", "--query"} & set(argv)
+    assert not {"--erase", "--upgrade"} & set(argv)
