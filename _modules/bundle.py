@@ -13,16 +13,8 @@ from salt.exceptions import SaltInvocationError
 
 from holodeck import names, sbom
 from holodeck import spec as naming
-from holodeck_bundle import (
-    database,
-    inventory,
-    packing,
-    receipts,
-    recipe,
-    signing,
-    source,
-    system,
-)
+from holodeck_build import packing, recipe, source
+from holodeck_bundle import database, inventory, receipts, signing, system
 from holodeck_bundle import install as hands
 from holodeck_io import errors, pillar
 

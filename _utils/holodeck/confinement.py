@@ -105,7 +105,7 @@ def environment(extra):
 
 def plan(job, root, network_files):
     """
-    Return what :mod:`holodeck_bundle.sandbox_inside` is told, JSON-safe.
+    Return what :mod:`holodeck_build.sandbox_inside` is told, JSON-safe.
 
     root
         An empty folder, on which the new root is mounted.

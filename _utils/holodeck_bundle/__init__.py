@@ -1,1 +1,1 @@
-"""How a commit becomes layers on a builder, and layers a bundle on a host."""
+"""Bundles on a host: placed, proven, entered, removed."""

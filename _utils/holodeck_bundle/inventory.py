@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 from holodeck import distribution, sbom
-from holodeck_bundle import tree
-from holodeck_io import errors
+from holodeck_io import errors, files
 
 SBOM = "sbom.cdx.json"
 PROVENANCE = "holodeck.json"
@@ -27,7 +26,7 @@ def write(prefix, site_folders, provenance, hashes=None, system=()):
     """
     parts = [part for folder in site_folders for part in distributions(folder)]
     bill = sbom.document(parts, provenance, hashes=hashes, system=system)
-    tree.write_anew(Path(prefix, SBOM), sbom.dump(bill))
+    files.write_anew(Path(prefix, SBOM), sbom.dump(bill))
 
 
 def distributions(site):

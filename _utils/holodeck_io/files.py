@@ -31,6 +31,13 @@ def write_atomic(path, content, *, mode=0o644):
     sync_folder(path.parent)
 
 
+def write_anew(path, text):
+    """Write a file that may be a hard link to another tree's."""
+    path = Path(path)
+    path.unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
 def link_atomic(link, target):
     """Point the symbolic link ``link`` at ``target`` in one rename."""
     link = Path(link)

@@ -25,7 +25,8 @@ CLONE = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(CLONE / "_utils"))
 
 from holodeck.spec import artefacts  # noqa: E402 - needs the path
-from holodeck_bundle import install, packing, receipts, recipe, source  # noqa: E402
+from holodeck_build import packing, recipe, source  # noqa: E402
+from holodeck_bundle import install, receipts  # noqa: E402
 from holodeck_io import files  # noqa: E402
 
 _KIND = "deb"

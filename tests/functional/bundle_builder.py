@@ -15,7 +15,7 @@ import builder
 import package_index
 import pytest
 
-from holodeck_bundle import source
+from holodeck_build import source
 
 # A bundle of a lock alone has no repository: any commit names it.
 COMMIT = "a" * 40

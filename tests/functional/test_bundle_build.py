@@ -11,7 +11,7 @@ import builder
 import pytest
 from salt.exceptions import SaltInvocationError
 
-from holodeck_bundle import source
+from holodeck_build import source
 from holodeck_io.errors import HolodeckError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -9,7 +9,8 @@ from bundle_host import Host, bundle
 from gpg_home import Home
 
 from holodeck import names
-from holodeck_bundle import receipts, signing, source, system
+from holodeck_build import source
+from holodeck_bundle import receipts, signing, system
 from holodeck_io.errors import HolodeckError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -10,7 +10,7 @@ import package_index
 import pytest
 from package_index import PASSWORD, USER
 
-from holodeck_bundle import indexes, lockfile, source, uv
+from holodeck_build import indexes, lockfile, source, uv
 from holodeck_io.errors import CommandError, HolodeckError
 
 _PYTHON = "/usr/bin/python3"

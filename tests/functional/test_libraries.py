@@ -10,7 +10,7 @@ import builder
 import pytest
 
 from holodeck import system_packages
-from holodeck_bundle import libraries
+from holodeck_build import libraries
 from holodeck_io import process
 from holodeck_io.errors import HolodeckError
 

@@ -9,7 +9,7 @@ import builder
 import package_index
 import pytest
 
-from holodeck_bundle import lockfile, source, uv
+from holodeck_build import lockfile, source, uv
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from holodeck import confinement
-from holodeck_bundle import sandbox
+from holodeck_build import sandbox
 from holodeck_io.errors import CommandError, HolodeckError
 
 pytestmark = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from holodeck import index_text
 from holodeck.lock_text import UnfitLockError
-from holodeck_bundle import source, uv
+from holodeck_build import source, uv
 from holodeck_io import toml
 from holodeck_io.errors import CommandError
 

@@ -36,7 +36,7 @@ def normalise(prefix, interpreter, epoch, donor=None):
     prefix
         The virtualenv's folder, in the build's own place.
     interpreter
-        The :class:`~holodeck_bundle.interpreter.Interpreter` that compiles it.
+        The :class:`~holodeck_build.interpreter.Interpreter` that compiles it.
     epoch
         The time that every file gets, in seconds since 1970.
     donor
@@ -123,12 +123,6 @@ def scripts(prefix):
     )
 
 
-def write_anew(path, text):
-    """Write a file that may be a hard link to another tree's."""
-    path.unlink(missing_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
 def _remove_leftovers(prefix):
     for home in _distributions(prefix):
         for name in _LEFTOVERS:
@@ -204,7 +198,7 @@ def _rewrite_record(record):
 
 def _rewrite(path, old, new):
     if new != old:
-        write_anew(path, new)
+        files.write_anew(path, new)
 
 
 def _recorded(path):

@@ -1,5 +1,5 @@
 """
-The program that :mod:`holodeck_bundle.sandbox` starts: it makes the sandbox.
+The program that :mod:`holodeck_build.sandbox` starts: it makes the sandbox.
 
 It reads a plan as JSON from its standard input and prints a report as JSON. It is
 three processes: this one makes the namespaces; the second is their process 1, which
@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 
-from holodeck_bundle import sandbox_kernel as kernel
+from holodeck_build import sandbox_kernel as kernel
 
 _CHUNK = 1 << 16
 # How often what is left in the pipe is read: a daemon may fill it for ever.

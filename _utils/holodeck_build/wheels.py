@@ -18,7 +18,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from holodeck_bundle import source, uv
+from holodeck_build import source, uv
 from holodeck_io import errors, toml
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ def build(checkout, target, lock, builder, epoch):
     target
         An empty folder.
     lock
-        The :class:`~holodeck_bundle.lockfile.Lock` whose versions count.
+        The :class:`~holodeck_build.lockfile.Lock` whose versions count.
     builder
-        The :class:`~holodeck_bundle.cache.Builder`.
+        The :class:`~holodeck_build.cache.Builder`.
     epoch
         The commit's time, in seconds since 1970.
     """

@@ -1,7 +1,7 @@
 """
 What the kernel is asked for to make a sandbox: namespaces, a root, a plain user.
 
-Only the standard library is used, so that :mod:`holodeck_bundle.sandbox_inside` runs
+Only the standard library is used, so that :mod:`holodeck_build.sandbox_inside` runs
 without Salt and without a program of the host.
 """
 

@@ -16,22 +16,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from holodeck import names, sbom
-from holodeck_bundle import (
-    cache,
-    delta,
-    inventory,
-    libraries,
-    lockfile,
-    tree,
-    uv,
-)
-from holodeck_bundle.packing import Layer, Tree
+from holodeck_build import cache, libraries, lockfile, tree, uv
+from holodeck_build.packing import Layer, Tree
+from holodeck_bundle import delta, inventory
 from holodeck_io import errors, files
 
 
 def dependencies(lock, builder, bases):
     """
-    Return the :class:`~holodeck_bundle.cache.Dependencies` of a lock.
+    Return the :class:`~holodeck_build.cache.Dependencies` of a lock.
 
     They are installed where they are new. The caller holds the builder's lock of
     their key until they are packed.
@@ -55,15 +48,12 @@ def packed(found, builder, bases):
     note = found.home / "layer.json"
     if note.exists():
         layer = Layer(**json.loads(note.read_text(encoding="utf-8")))
-        _check_whole(found)
         return replace(layer, deltas=differences(found.tree, builder, bases))
     facts = json.loads((found.home / "facts.json").read_text(encoding="utf-8"))
     needs = [builder.interpreter.dependency(builder.pack.kind), *facts["needs"]]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         deltas = pool.submit(differences, found.tree, builder, bases)
         layer = builder.pack.layer(found.tree, found.home, (), needs, tree.EPOCH)
-        # The note says that the rest is there, after a power loss too.
-        files.sync_filesystem(found.home)
         files.write_atomic(note, json.dumps(asdict(layer)))
         return replace(layer, deltas=deltas.result())
 
@@ -79,7 +69,7 @@ def application(name, commit, found, builder, recipe, needs=(), bases=()):
     Build the layer of one commit on top of its dependencies.
 
     found
-        The :class:`~holodeck_bundle.cache.Dependencies`.
+        The :class:`~holodeck_build.cache.Dependencies`.
     recipe
         Called with the virtualenv's folder; puts the application into it and
         returns the time that its files get.
@@ -118,7 +108,7 @@ def differences(made, builder, bases):
     Return how a tree is made of the one of ``bases`` that it follows, if any.
 
     made
-        The finished :class:`~holodeck_bundle.packing.Tree`, in this builder's cache.
+        The finished :class:`~holodeck_build.packing.Tree`, in this builder's cache.
 
     Where the base's tree is not here any more, hosts get the whole layer.
     """
@@ -159,6 +149,7 @@ def _install(found, builder, donor):
         needed = linked.result()
     facts = {
         "lock": asdict(found.lock), "needs": needed.depends, "missing": needed.missing,
+        "scripts": files.tree_digest(prefix / "bin"),
     }  # fmt: skip
     (found.home / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     _describe(found, interpreter, needed.depends, builder.pack.kind)
@@ -178,17 +169,6 @@ def _follows(found, builder, donor):
         return whole.result() and tree.is_sound(found.prefix)
 
 
-def _check_whole(found):
-    """Refuse kept dependencies that were damaged: applications copy from them."""
-    if not cache.is_whole(found.home, found.prefix):
-        # Without its note the next build makes it anew; this one is still reading.
-        (found.home / "layer.json").unlink()
-        raise errors.HolodeckError(
-            f"Dependencies {found.key}: their tree on this builder was damaged; build "
-            "again, which makes it anew."
-        )
-
-
 def _describe(found, interpreter, needs, kind):
     """Write the dependencies' bill of materials, with the lock's hashes."""
     about = {
@@ -204,7 +184,7 @@ def _describe(found, interpreter, needs, kind):
 
 def _sync(found, builder, *more, since=None):
     """Bring a virtualenv to the lock by uv, told ``more`` words."""
-    tree.write_anew(
+    files.write_anew(
         found.prefix / "pyvenv.cfg", _settings(builder.interpreter, relocatable=True)
     )
     with tempfile.TemporaryDirectory(prefix="holodeck-lock-") as folder:
@@ -240,7 +220,7 @@ def _finish(made, interpreter, epoch, donor):
     until here: without `relocatable` in it, scripts name the build's folder.
     """
     settings = _settings(interpreter, relocatable=False)
-    tree.write_anew(made.prefix / "pyvenv.cfg", settings)
+    files.write_anew(made.prefix / "pyvenv.cfg", settings)
     tree.normalise(made.prefix, interpreter, epoch, donor)
     tree.normalise_parents(made.prefix, made.top, epoch)
 

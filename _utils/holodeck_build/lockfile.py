@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holodeck import lock_text, pylock_text
-from holodeck_bundle import uv_lock
+from holodeck_build import uv_lock
 from holodeck_io import toml
 from holodeck_io.errors import HolodeckError
 

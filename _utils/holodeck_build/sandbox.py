@@ -26,7 +26,7 @@ from holodeck_io import errors, process
 _PACK = Path(__file__).resolve().parents[1]
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from holodeck_bundle import sandbox_inside; sys.exit(sandbox_inside.main())"
+    "from holodeck_build import sandbox_inside; sys.exit(sandbox_inside.main())"
 )
 _GRACE_S = 60
 _TAIL_LINES = 20

@@ -10,22 +10,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 from holodeck.spec import FORMAT
-from holodeck_bundle import (
+from holodeck_build import (
     cache,
     indexes,
-    inventory,
     layers,
     lockfile,
     sandbox,
     source,
-    system,
     tree,
     uv,
     wheels,
 )
-from holodeck_bundle.cache import Builder
-from holodeck_bundle.interpreter import Interpreter
-from holodeck_io import errors, process
+from holodeck_build.cache import Builder
+from holodeck_build.interpreter import Interpreter
+from holodeck_bundle import inventory, system
+from holodeck_io import errors, files, process
 
 
 def build(name, commit, spec, pack, bases=(), private=()):
@@ -35,7 +34,7 @@ def build(name, commit, spec, pack, bases=(), private=()):
     spec
         What goes in, as :py:func:`bundle.build` has it.
     pack
-        The :class:`~holodeck_bundle.packing.Packer`.
+        The :class:`~holodeck_build.packing.Packer`.
     bases
         The layers that hosts have already, for differences.
     private
@@ -60,16 +59,12 @@ def build(name, commit, spec, pack, bases=(), private=()):
             # The application is built while the dependencies are compressed.
             packed = pool.submit(layers.packed, found, builder, bases)
             provenance = recipe.provenance(interpreter, versions.result())
-            try:
-                application = layers.application(
-                    name, commit, found, builder,
-                    lambda prefix: recipe.fill(prefix, found, builder, provenance),
-                    _run_time(spec), bases,
-                )  # fmt: skip
-            finally:
-                # Damaged dependencies are the reason for whatever else went wrong.
-                dependencies = packed.result()
-            made = [asdict(layer) for layer in (dependencies, application)]
+            application = layers.application(
+                name, commit, found, builder,
+                lambda prefix: recipe.fill(prefix, found, builder, provenance),
+                _run_time(spec), bases,
+            )  # fmt: skip
+            made = [asdict(layer) for layer in (packed.result(), application)]
             warnings = layers.missing_libraries(found)
     cache.prune()
     prefix = Path(f"{Path(application.file).parent}/root{application.root}")
@@ -109,7 +104,7 @@ class _Recipe:
         for origin, target in copies.items():
             _copy(self.checkout, origin, prefix / target)
         note = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
-        tree.write_anew(prefix / inventory.PROVENANCE, note)
+        files.write_anew(prefix / inventory.PROVENANCE, note)
         sites = [builder.interpreter.site(top) for top in (found.prefix, prefix)]
         inventory.write(prefix, sites, provenance)
         return self.epoch

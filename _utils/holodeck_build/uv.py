@@ -1,6 +1,6 @@
 """uv, which fills virtualenvs on a builder, with a cache of the builder's own."""
 
-from holodeck_bundle import source, tree
+from holodeck_build import source, tree
 from holodeck_io import process
 
 _TIMEOUT_S = 1800

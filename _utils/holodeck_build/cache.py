@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holodeck import names, spec
-from holodeck_bundle import source
-from holodeck_bundle.interpreter import Interpreter
-from holodeck_bundle.lockfile import Lock
-from holodeck_bundle.packing import Packer, Tree
+from holodeck_build import source
+from holodeck_build.interpreter import Interpreter
+from holodeck_build.lockfile import Lock
+from holodeck_build.packing import Packer, Tree
 from holodeck_io import files
 
 # Trees that nobody asked for in so long go, but never the newest few.
@@ -126,11 +126,18 @@ def is_whole(home, prefix):
 
 
 def is_packed(home):
-    """Tell whether a layer was finished: a build may have died, or its disk."""
+    """
+    Tell whether dependencies were finished: a build may have died, or its disk.
+
+    Applications copy their scripts, which are looked at; the rest of the tree is
+    before another is made of it.
+    """
     with contextlib.suppress(OSError, ValueError, KeyError):
         layer = json.loads((home / "layer.json").read_text(encoding="utf-8"))
-        json.loads((home / "facts.json").read_text(encoding="utf-8"))
-        return Path(layer["file"]).stat().st_size == layer["size"]
+        facts = json.loads((home / "facts.json").read_text(encoding="utf-8"))
+        scripts = files.tree_digest(f"{home}/root{layer['root']}/bin")
+        whole = Path(layer["file"]).stat().st_size == layer["size"]
+        return whole and scripts == facts["scripts"]
     return False
 
 
