@@ -61,9 +61,6 @@ def installed(manifest):
     difference is entered after a release's switch, by ``bundle.register``.
     """
     bundle = _read(manifest)
-    for artefact in artefacts(bundle):
-        shutil.copy(artefact["file"], install.download_path(artefact))
-    files.sync_filesystem("/")
 
     def fetch(artefact):
         path = install.download_path(artefact)
@@ -71,6 +68,9 @@ def installed(manifest):
 
     layers = bundle["layers"]
     with install.exclusive():
+        for artefact in artefacts(bundle):
+            shutil.copy(artefact["file"], install.download_path(artefact))
+        files.sync_filesystem("/")
         with _clock() as report:
             proven = install.place(install.absent(layers), _KIND, fetch)
         with _clock() as proof:

@@ -195,19 +195,25 @@ def test_build_of_two_commits_at_the_same_time(here, elsewhere, project, index):
     assert not list(here.cache.rglob(".build-*"))
 
 
+def _shelve(shelf, name, since_epoch_s=None):
+    """Put a folder among a builder's trees, last used then or now."""
+    (shelf / name).mkdir()
+    if since_epoch_s:
+        os.utime(shelf / name, (since_epoch_s, since_epoch_s))
+
+
 def test_prune_removes_what_is_old_and_not_among_the_newest(here, index):
     """A build removes trees of long ago, never one that it uses or the newest six."""
     recipe = locked(index, ALPHA, BETA)
     [deps, app] = here.build(recipe)["layers"]
-    shelf, bundles = (Path(layer["file"]).parents[1] for layer in (deps, app))
-    own = Path(deps["file"]).parent
+    (own, shelf), (_, bundles) = (Path(one["file"]).parents[:2] for one in (deps, app))
     os.utime(own, (1000, 1000))
-    for place, count in ((shelf, 8), (bundles, 3)):
-        for number in range(count):
-            (place / f"old{number}").mkdir()
-            os.utime(place / f"old{number}", (2000 + number, 2000 + number))
-    (shelf / "new").mkdir()
+    for number in range(8):
+        _shelve(shelf, f"new{number}")
+        _shelve(shelf, f"old{number}", 2000 + number)
+        _shelve(bundles, f"old{number}", 2000 + number)
     here.build(recipe)
     left = {path.name for path in shelf.iterdir()}
-    assert left == {own.name, "new", "old7", "old6", "old5", "old4"}
-    assert len(list(bundles.iterdir())) == 4
+    assert left == {own.name, *(f"new{number}" for number in range(8))}
+    left = {path.name for path in bundles.glob("old*")}
+    assert left == {"old7", "old6", "old5", "old4", "old3"}
