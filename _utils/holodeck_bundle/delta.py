@@ -11,6 +11,7 @@ import filecmp
 import io
 import json
 import os
+import shutil
 import stat
 import tarfile
 from pathlib import Path
@@ -20,8 +21,6 @@ from holodeck_io import files
 # No path of a tree has a space in front.
 _REMOVED = " removed.json"
 _FOLDERS = ("folder", "folder")
-# From Python 3.12 on a choice is asked for; Debian 12's 3.11.2 knows none.
-_FILTER = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
 
 
 def create(base, new, target):
@@ -56,26 +55,38 @@ def apply(base, archive, target):
 
     The caller proves the result by its digest: the base may be damaged.
     """
-    target = Path(target)
     with tarfile.open(archive, "r:xz") as bundle:
         removed = set(json.load(bundle.extractfile(_REMOVED)))
         files.link_tree(base, target, removed.__contains__)
+        top = os.path.realpath(target)
         for member in bundle:
             if member.name != _REMOVED:
-                _check_inside(member, target)
-                bundle.extract(member, target, **_FILTER)
+                _put(bundle, member, top)
 
 
-def _check_inside(member, target):
-    """Refuse what would be written elsewhere: the digest is proven only later."""
-    path = Path(member.name)
-    parent = (target / path).parent.resolve()
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or (parent != target.resolve() and target.resolve() not in parent.parents)
-    ):
+def _put(bundle, member, top):
+    """
+    Write one entry, and nothing but what a layer has: owner root, two modes.
+
+    It is refused where it would be written elsewhere: the digest is proven later.
+    """
+    path = f"{top}/{member.name}"
+    parent, _, name = path.rpartition("/")
+    if name in {"", ".", ".."} or os.path.realpath(parent) != parent:
         raise tarfile.ExtractError(f"{member.name}: leads out of the tree")
+    if member.isdir():
+        if not os.path.isdir(path) or os.path.islink(path):  # noqa: PTH112, PTH114
+            os.mkdir(path)  # noqa: PTH102  # for one of hundreds of entries
+        os.chmod(path, member.mode)  # noqa: PTH101
+    elif member.issym():
+        os.symlink(member.linkname, path)  # noqa: PTH211
+    elif member.isfile():
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with open(os.open(path, flags, 0o600), "wb") as file:
+            shutil.copyfileobj(bundle.extractfile(member), file)
+            os.fchmod(file.fileno(), member.mode)
+    else:
+        raise tarfile.ExtractError(f"{member.name}: is no file, folder or link")
 
 
 def _facts(root):
