@@ -1,8 +1,8 @@
 """
 What nfpm and fpm are told: configuration and argv, as data.
 
-Both wrap the same tree with the same metadata, so that the choice between
-them never changes what a host gets.
+Both wrap the same tree with the same metadata, so that the choice between them changes
+no file that a host gets, but for the tool's name in the bundle's provenance.
 """
 
 import datetime as dt

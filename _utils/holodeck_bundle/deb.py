@@ -12,13 +12,18 @@ import io
 import shutil
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 from holodeck import deb_words
-from holodeck_io import files, process
+from holodeck_io import errors, files, process
 
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 _UMASK = 0o022
+# Seconds that another user of dpkg may take; an upgrade of a host is one.
+LOCK_S = 300
+_POLL_S = 0.5
+_LOCKED = "locked by another process"
 _MAGIC = b"!<arch>\n"
 _MODES = (0o755, 0o644)
 
@@ -44,7 +49,7 @@ def label(folder):
 
 def register(package_file, root):
     """Enter a package whose files are in place below ``root``, or will be."""
-    process.run(deb_words.register_argv(str(package_file), root), env=_ENVIRONMENT)
+    _dpkg(deb_words.register_argv(str(package_file), root))
 
 
 def differences(layer):
@@ -96,12 +101,24 @@ def forget(packages_):
     anew: dpkg would remove the files that it knew, and is now to leave alone.
     """
     with tempfile.TemporaryDirectory(prefix="holodeck-empty-") as empty:
-        process.run(deb_words.forget_argv(packages_, empty), env=_ENVIRONMENT)
+        _dpkg(deb_words.forget_argv(packages_, empty))
 
 
 def remove(doomed):
     """Remove packages and their files."""
-    process.run(deb_words.remove_argv(doomed), env=_ENVIRONMENT)
+    _dpkg(deb_words.remove_argv(doomed))
+
+
+def _dpkg(argv):
+    """Run dpkg, and wait for whoever has its lock, such as unattended upgrades."""
+    end = time.monotonic() + LOCK_S
+    while True:
+        try:
+            return process.run(argv, env=_ENVIRONMENT)
+        except errors.CommandError as error:
+            if _LOCKED not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(_POLL_S)
 
 
 def control_of(package_file):

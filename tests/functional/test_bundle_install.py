@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import builder
@@ -9,7 +10,7 @@ import pytest
 from layer_maker import Package, install_packages, remake
 
 from holodeck import names
-from holodeck_bundle import install, receipts
+from holodeck_bundle import deb, install, receipts
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
@@ -188,6 +189,48 @@ def test_place_cut_off_converges(host, bundles, monkeypatch, step, way):
     install_packages(bundles[B], B)
     assert install.differing([layer]) == []
     assert install.differing([p.layer for p in bundles[A]]) == []
+
+
+_HOLD_LOCK = """
+import fcntl, sys
+with open(sys.argv[1], "w") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_install_waits_for_another_user_of_dpkg(host, bundles, monkeypatch):
+    """While apt or an unattended upgrade has dpkg's lock, an installation waits."""
+    argv = [sys.executable, "-c", _HOLD_LOCK, str(host / "dpkg" / "lock")]
+    sleeps = []
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+
+        def wait(seconds):
+            sleeps.append(seconds)
+            other.stdin.close()
+            other.wait()
+
+        monkeypatch.setattr(deb.time, "sleep", wait)
+        install_packages(bundles[A], A)
+    assert sleeps
+    assert bundles[A][1].layer["package"] in deb.packages()
+
+
+def test_install_gives_up_on_a_lock_that_stays(host, bundles, monkeypatch):
+    """A lock that is never let go is an error that names its owner."""
+    argv = [sys.executable, "-c", _HOLD_LOCK, str(host / "dpkg" / "lock")]
+    monkeypatch.setattr(deb, "LOCK_S", 0)
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(HolodeckError, match=f"process with pid {other.pid}"):
+            install_packages(bundles[A], A)
+        other.stdin.close()
 
 
 def test_checked_download_throws_wrong_bytes_away(host, shared):
