@@ -14,7 +14,7 @@ from salt.exceptions import SaltInvocationError
 from holodeck import names, sbom
 from holodeck import spec as naming
 from holodeck_build import packing, recipe, source
-from holodeck_bundle import database, inventory, receipts, signing, system
+from holodeck_bundle import database, downloads, inventory, receipts, signing, system
 from holodeck_bundle import install as hands
 from holodeck_io import errors, pillar
 
@@ -433,11 +433,11 @@ def _push(artefact):
 
 
 def _fetch(artefact):
-    target = hands.download_path(artefact)
+    target = downloads.path_for(artefact)
     got = __salt__["cp.get_file"](
         f"salt://bundles/{artefact['sha256']}/{artefact['filename']}", str(target)
     )
-    return hands.checked_download(artefact, target, bool(got))
+    return downloads.checked(artefact, target, bool(got))
 
 
 def _kind():

@@ -25,17 +25,24 @@ def unpack_argv(folder):
     ]  # fmt: skip
 
 
-def register_argv(package, root):
+def register_argv(entries):
     """
-    Return the command that enters a package with files below ``root``, no more.
+    Return the command that enters packages into the database, no more.
+
+    entries
+        ``[(package file, folder of its files), …]``.
 
     dpkg still lists what it excludes, which is why `dpkg -L` knows the files of
     minimal images' documentation. A layer's own dependencies may be entered later
     than the layer, and the release has proven their files.
     """
+    left_alone = [
+        f"--path-exclude={path}" for _, root in entries for path in (root, f"{root}/*")
+    ]
+    packages = [package for package, _ in entries]
     return [
-        "dpkg", "--force-unsafe-io", "--force-depends", f"--path-exclude={root}",
-        f"--path-exclude={root}/*", "--install", package,
+        "dpkg", "--force-unsafe-io", "--force-depends", *left_alone, "--install",
+        *packages,
     ]  # fmt: skip
 
 

@@ -33,15 +33,15 @@ def extract_argv(package, folder):
     ]  # fmt: skip
 
 
-def register_argv(package, dbpath=None):
+def register_argv(packages, dbpath=None):
     """
-    Return the command that enters a package and touches no file.
+    Return the command that enters packages and touches no file.
 
-    The package may be an index: a header without payload. What is entered already
+    A package may be an index: a header without payload. What is entered already
     is entered anew, and an older one of the same name is forgotten, files left
     alone. A layer's own dependencies may be entered later than the layer.
     """
-    return [*_rpm(dbpath), *_ENTER, "--nodeps", *_PROVEN, package]
+    return [*_rpm(dbpath), *_ENTER, "--nodeps", *_PROVEN, *packages]
 
 
 def unmet_argv(package, dbpath=None):

@@ -1,6 +1,7 @@
 """A finished tree as a native package, and the digests that prove both."""
 
 import concurrent.futures
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,21 +51,10 @@ class Packer:
         epoch
             The time of the package's own entries, in seconds since 1970.
         """
+        digest = files.tree_digest(tree.prefix)
         target = Path(home, f"{tree.package}.{self.kind}")
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            archive = pool.submit(_compressed, tree.top, self.kind, target)
-            digest = files.tree_digest(tree.prefix)
-            version = packaging.layer_version(digest)
-            self.wrap(
-                tree.package, version, str(tree.top), str(target), kind=self.kind,
-                packager=self.packager, depends=[*depends, *needs], epoch=epoch,
-            )  # fmt: skip
-            archive = archive.result()
-        if not target.is_file():
-            raise errors.HolodeckError(f"Package {target}: the packager left no file.")
-        if archive:
-            put_archive(target, archive)
-            archive.unlink()
+        wrap = self._deb if self.kind == "deb" else self._rpm
+        wrap(tree, target, packaging.layer_version(digest), [*depends, *needs], epoch)
         return Layer(
             role=tree.role,
             package=tree.package,
@@ -77,6 +67,45 @@ class Packer:
             control=database.of(self.kind).control_of(target),
             needs=tuple(needs),
         )
+
+    def _rpm(self, tree, target, version, depends, epoch):
+        """Let the packager wrap the tree: an rpm's header lists what its payload is."""
+        self._wrapped(tree.package, version, tree.top, target, depends, epoch)
+
+    def _deb(self, tree, target, version, depends, epoch):
+        """
+        Let the packager write the fields; the files are archived beside it.
+
+        So they are the same bytes whatever wraps them, made by zstd itself in a third
+        of the time that nfpm or fpm take, and by a tenth smaller, as it looks back
+        over the whole tree.
+        """
+        archive = target.with_suffix(".zst")
+        with (
+            concurrent.futures.ThreadPoolExecutor(1) as pool,
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=".fields-") as work,
+        ):
+            packed = pool.submit(
+                process.pipe,
+                packaging.archive_argv(str(tree.top)),
+                packaging.compress_argv(str(archive)),
+            )
+            root, fields = Path(work, "root"), Path(work, "fields.deb")
+            (root / "opt").mkdir(parents=True)
+            self._wrapped(tree.package, version, root, fields, depends, epoch)
+            control = deb.control_files(deb.control_of(fields), tree.top)
+            packed.result()
+        with open(archive, "rb") as data:
+            deb.write(target, control, "data.tar.zst", data)
+        archive.unlink()
+
+    def _wrapped(self, package, version, top, target, depends, epoch):
+        self.wrap(
+            package, version, str(top), str(target), kind=self.kind,
+            packager=self.packager, depends=depends, epoch=epoch,
+        )  # fmt: skip
+        if not target.is_file():
+            raise errors.HolodeckError(f"Package {target}: the packager left no file.")
 
 
 @dataclass(frozen=True)
@@ -92,26 +121,3 @@ class Tree:
     def prefix(self):
         """The tree's own folder."""
         return Path(self.top, self.root.lstrip("/"))
-
-
-def put_archive(package, archive):
-    """
-    Put a compressed archive of a deb's files in the place of the packager's own.
-
-    So the files are the same bytes whatever wraps them, and are compressed while it
-    does: by zstd itself, in a third of the time that nfpm or fpm take, and by a tenth
-    smaller, as it looks back over the whole tree.
-    """
-    made = Path(package).with_suffix(".new")
-    with open(archive, "rb") as data:
-        deb.write(made, deb.control_files(package), "data.tar.zst", data)
-    made.rename(package)
-
-
-def _compressed(top, kind, package):
-    """Return the archive of a deb's files; a format with its own has none."""
-    if kind != "deb":
-        return None
-    target = package.with_suffix(".zst")
-    process.pipe(packaging.archive_argv(str(top)), packaging.compress_argv(str(target)))
-    return target

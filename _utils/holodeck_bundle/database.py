@@ -18,7 +18,7 @@ def of(kind):
     """
     Return the module of one format.
 
-    Both have ``packages()``, ``extract(package, folder)``, ``register(package)``,
+    Both have ``packages()``, ``extract(package, folder)``, ``register(entries)``,
     ``remove(packages)``, ``forget(packages)``, ``control_of(package)``,
     ``write_index(layer, target)`` and ``label(folder)``.
     """

@@ -25,6 +25,7 @@ LOCK_S = 300
 _POLL_S = 0.5
 _LOCKED = "locked by another process"
 _MAGIC = b"!<arch>\n"
+_SIZE = "Installed-Size:"
 _MODES = (0o755, 0o644)
 
 
@@ -47,9 +48,9 @@ def label(folder):
     """Do nothing: Debian's kernels label files by AppArmor's paths, if at all."""
 
 
-def register(package_file, root):
-    """Enter a package whose files are in place below ``root``, or will be."""
-    _dpkg(deb_words.register_argv(str(package_file), root))
+def register(entries):
+    """Enter ``[(package file, root), …]``: the files are in place, or will be."""
+    _dpkg(deb_words.register_argv([(str(file), root) for file, root in entries]))
 
 
 def differences(layer):
@@ -135,7 +136,8 @@ def write_index(layer, target):
     """
     root = Path(layer["root"])
     paths = [root, *sorted(root.rglob("*"))]
-    control = {"control": layer["control"], "md5sums": _md5sums(paths)}
+    plain = [path for path in paths if path.is_file() and not path.is_symlink()]
+    control = {"control": layer["control"], "md5sums": _md5sums(plain, "/")}
     with _names(paths) as data:
         write(target, control, "data.tar", data)
 
@@ -166,29 +168,25 @@ def write(target, control, name, data):
             file.write(b"\n" * (size % 2))
 
 
-def control_files(package_file):
+def control_files(fields, top):
     """
-    Return ``{name: text}`` of what a packager wrote for dpkg about files in ``/opt``.
+    Return ``{name: text}`` of what dpkg is told of the files below ``top``.
 
-    fpm adds a changelog in ``/usr/share/doc``, which is no part of a bundle.
+    fields
+        The control fields that a packager wrote.
+    top
+        The folder that stands for the host's root folder.
     """
-    fields = control_of(package_file)
-    sums = process.run(["dpkg-deb", "--info", str(package_file), "md5sums"]).stdout
-    lines = [line for line in sums.splitlines(True) if line.split("  ", 1)[1:] and
-             line.split("  ", 1)[1].startswith("opt/")]  # fmt: skip
-    return {"control": fields, "md5sums": "".join(sorted(lines, key=_path))}
+    paths = [Path(top, name) for name in files.names_below(top)]
+    plain = [path for path in paths if path.is_file() and not path.is_symlink()]
+    kilobytes = sum(-(-path.stat().st_size // 1024) for path in plain)
+    lines = [line for line in fields.splitlines() if not line.startswith(_SIZE)]
+    lines.insert(1, f"{_SIZE} {kilobytes + len(paths) - len(plain)}")
+    return {"control": "\n".join(lines) + "\n", "md5sums": _md5sums(plain, top)}
 
 
-def _path(line):
-    return line.split("  ", 1)[1]
-
-
-def _md5sums(paths):
-    return "".join(
-        f"{_md5(path)}  {str(path).lstrip('/')}\n"
-        for path in paths
-        if path.is_file() and not path.is_symlink()
-    )
+def _md5sums(paths, top):
+    return "".join(f"{_md5(path)}  {path.relative_to(top)}\n" for path in paths)
 
 
 def _md5(path):

@@ -16,7 +16,7 @@ import tarfile
 from pathlib import Path
 
 from holodeck import names, packaging
-from holodeck_bundle import database, delta, leftovers, receipts
+from holodeck_bundle import database, delta, downloads, leftovers, receipts
 from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
 
@@ -25,7 +25,6 @@ _UNFIT = (
     KeyError,
 )  # fmt: skip
 log = logging.getLogger(__name__)
-DOWNLOADS = Path("/var/cache/holodeck/packages")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,7 +41,7 @@ def exclusive():
     """
     with lock.held(database.lock_file()):
         try:
-            leftovers.sweep(DOWNLOADS)
+            leftovers.sweep(downloads.HOME)
             yield
         except OSError as error:
             raise HolodeckError(
@@ -50,7 +49,7 @@ def exclusive():
                 "do it again. What runs was left alone."
             ) from error
         finally:
-            leftovers.sweep(DOWNLOADS)
+            leftovers.sweep(downloads.HOME)
 
 
 def absent(layers):
@@ -83,12 +82,9 @@ def place(layers, kind, fetch):
     fetch
         Called with an artefact; returns the path of its proven file.
     """
-    return [
-        layer
-        for layer in layers
-        if not _place_difference(layer, fetch)
-        and _place_whole(layer, kind, fetch(layer))
-    ]
+    whole = [layer for layer in layers if not _place_difference(layer, fetch)]
+    _place_whole(whole, kind, fetch)
+    return whole
 
 
 def prove(layers, kind, fetch, proven=()):
@@ -106,38 +102,8 @@ def prove(layers, kind, fetch, proven=()):
     damaged = missing([layer for layer in layers if layer["root"] not in known])
     for layer in damaged:
         log.warning("Layer %s: has other files than were built", layer["package"])
-        _place_whole(layer, kind, fetch(layer))
+    _place_whole(damaged, kind, fetch)
     return damaged
-
-
-def download_path(artefact):
-    """Return where a file is fetched to: a name that nothing else reads."""
-    DOWNLOADS.mkdir(parents=True, exist_ok=True)
-    return DOWNLOADS / f"{artefact['sha256']}.part"
-
-
-def checked_download(artefact, path, arrived):
-    """
-    Return the file's final path once its bytes are proven.
-
-    The fileserver sends no end-to-end hash and writes in place.
-    """
-    if not arrived or not path.is_file():
-        raise HolodeckError(
-            f"Package {artefact['filename']}: is not in the master's store; release "
-            "the commit again, which builds what is missing."
-        )
-    if files.sha256_file(path) != artefact["sha256"]:
-        path.unlink()
-        raise HolodeckError(
-            f"Package {artefact['filename']}: arrived with other bytes than were "
-            "built; it was thrown away. Release again; if it happens again, check "
-            "the master's disk."
-        )
-    # dpkg looks at the ending, and the name must not hide the package's own.
-    final = path.with_name(artefact["filename"])
-    path.rename(final)
-    return final
 
 
 def current(name):
@@ -154,10 +120,10 @@ def register(kind):
     for layer in receipts.layers().values():
         version = packaging.layer_version(layer["tree"])
         if known.get(layer["package"]) != version and not differing([layer]):
-            target = DOWNLOADS / f"{layer['package']}.index.{kind}"
+            target = downloads.HOME / f"{layer['package']}.index.{kind}"
             target.parent.mkdir(parents=True, exist_ok=True)
             format_.write_index(layer, target)
-            _enter(layer, format_, target)
+            _enter([layer], [target], format_)
             target.unlink()
             entered.append(layer["package"])
     return sorted(entered)
@@ -210,46 +176,71 @@ def _place_difference(layer, fetch):
     return False
 
 
-def _place_whole(layer, kind, package):
-    """Unpack a layer and prove it, while the package database learns of it."""
+def _place_whole(layers, kind, fetch):
+    """Unpack layers and prove them, while the package database learns of them."""
+    if not layers:
+        return
     format_ = database.of(kind)
+    packages = [fetch(layer) for layer in layers]
     with (
-        _beside(layer) as made,
+        contextlib.ExitStack() as stack,
         concurrent.futures.ThreadPoolExecutor() as pool,
     ):
-        entry = pool.submit(_enter, layer, format_, package)
-        format_.extract(package, made)
-        inside = Path(made, layer["root"].lstrip("/"))
-        # Flushed while it is read: what was written is in memory still.
-        flushed = pool.submit(files.sync_filesystem, made)
-        fitting = files.tree_digest(inside) == layer["tree"]
+        entry = pool.submit(_enter, layers, packages, format_)
+        made = [
+            _unpack(layer, package, stack.enter_context(_beside(layer)), format_)
+            for layer, package in zip(layers, packages, strict=True)
+        ]
+        # Flushed while they are read: what was written is in memory still.
+        flushed = pool.submit(files.sync_filesystem, made[0])
+        for layer, tree in zip(layers, made, strict=True):
+            _check(layer, tree)
         flushed.result()
         entry.result()
+        for layer, tree in zip(layers, made, strict=True):
+            _move_in(layer, tree)
+    for package in packages:
         package.unlink()
-        if not fitting:
-            raise HolodeckError(
-                f"Package {layer['filename']}: its files are not those that were "
-                "built; look for a full disk, then release again."
-            )
+
+
+def _unpack(layer, package, folder, format_):
+    format_.extract(package, folder)
+    inside = Path(folder, layer["root"].lstrip("/"))
+    if inside.is_dir():
         format_.label(inside)
-        _move_in(layer, inside)
-    return True
+    return inside
 
 
-def _enter(layer, format_, package):
+def _check(layer, tree):
+    if files.tree_digest(tree) != layer["tree"]:
+        raise HolodeckError(
+            f"Package {layer['filename']}: its files are not those that were built; "
+            "look for a full disk, then release again."
+        )
+
+
+def _enter(layers, packages, format_):
     """
-    Enter a package where it is not yet.
+    Enter packages where they are not yet.
 
     Never twice: dpkg would remove the files that it knew and is now to leave
     alone. One of the same name with other content, or half entered by a dpkg that was
     killed, is forgotten first; files stay until a layer takes their place in one step.
     """
-    version = format_.packages().get(layer["package"])
-    if version == packaging.layer_version(layer["tree"]):
-        return
-    if version is not None:
-        format_.forget([layer["package"]])
-    format_.register(package, layer["root"])
+    known = format_.packages()
+    wanted = {
+        layer["package"]: packaging.layer_version(layer["tree"]) for layer in layers
+    }
+    stale = [name for name in wanted if name in known and known[name] != wanted[name]]
+    if stale:
+        format_.forget(stale)
+    entries = [
+        (package, layer["root"])
+        for layer, package in zip(layers, packages, strict=True)
+        if known.get(layer["package"]) != wanted[layer["package"]]
+    ]
+    if entries:
+        format_.register(entries)
 
 
 @contextlib.contextmanager

@@ -61,11 +61,10 @@ def unmet(package_file, dbpath=None):
     return found
 
 
-def register(package_file, root=None, dbpath=None):
-    """Enter a package, or an index, whose files are in place or will be."""
-    del root  # the package says it
-    argv = rpm_words.register_argv(str(package_file), dbpath)
-    process.run(argv, env=_ENVIRONMENT)
+def register(entries, dbpath=None):
+    """Enter ``[(package file or index, root), …]``: files are in place, or will be."""
+    packages_ = [str(file) for file, _ in entries]
+    process.run(rpm_words.register_argv(packages_, dbpath), env=_ENVIRONMENT)
 
 
 def differences(layer, dbpath=None):

@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from job import PREFIX, PYTHON
 from measure import Command
 from peers import Peer
 
+_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 _CONTROL = """\
 Source: {name}
 Maintainer: Benchmark <benchmark@localhost>
@@ -122,7 +125,12 @@ class Fpm(Deb):
             "fpm", "-s", "virtualenv", "-t", "deb", "--force",
             "--name", f"bench-{job.app.name}", "--version", job.number,
             "--prefix", f"{PREFIX}/venv", "--package", self.artefact(job),
-            "--virtualenv-setup-install", "requirements.txt",
+            "requirements.txt",
         ]  # fmt: skip
+        # fpm asks an index that has moved, unless it is told of pip's own.
+        index = subprocess.run(
+            [sys.executable, "-c", _INDEX], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        argv += ["--virtualenv-pypi", index]
         path = f"{Path(PYTHON).parent}:{os.environ['PATH']}"
         return [Command(argv, job.checkout, {**job.env, "PATH": path})]

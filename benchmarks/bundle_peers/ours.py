@@ -59,7 +59,7 @@ class Ours(Peer):
         copy = job.folder / "bare"
         hidden = shutil.ignore_patterns("__pycache__")
         shutil.copytree(tree, copy / PREFIX, symlinks=True, ignore=hidden)
-        return _product("bare", copy, job.folder / "bare.deb")[1]["bytes"]
+        return _product("bare", copy, job.folder)[1]["bytes"]
 
 
 def _manifest(job):

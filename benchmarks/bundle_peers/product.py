@@ -8,7 +8,7 @@ around Python's start.
     product.py build REPOSITORY NAME COMMIT STORE
     product.py install MANIFEST
     product.py moved OLD_MANIFEST NEW_MANIFEST
-    product.py bare TREE DEB
+    product.py bare TREE FOLDER
 """
 
 import contextlib
@@ -26,7 +26,7 @@ sys.path.insert(0, str(CLONE / "_utils"))
 
 from holodeck.spec import artefacts  # noqa: E402 - needs the path
 from holodeck_build import packing, recipe, source  # noqa: E402
-from holodeck_bundle import install, receipts  # noqa: E402
+from holodeck_bundle import downloads, install, receipts  # noqa: E402
 from holodeck_io import files  # noqa: E402
 
 _KIND = "deb"
@@ -63,13 +63,13 @@ def installed(manifest):
     bundle = _read(manifest)
 
     def fetch(artefact):
-        path = install.download_path(artefact)
-        return install.checked_download(artefact, path, arrived=True)
+        path = downloads.path_for(artefact)
+        return downloads.checked(artefact, path, arrived=True)
 
     layers = bundle["layers"]
     with install.exclusive():
         for artefact in artefacts(bundle):
-            shutil.copy(artefact["file"], install.download_path(artefact))
+            shutil.copy(artefact["file"], downloads.path_for(artefact))
         files.sync_filesystem("/")
         with _clock() as report:
             proven = install.place(install.absent(layers), _KIND, fetch)
@@ -92,10 +92,11 @@ def moved(old, new):
     return {"bytes": total}
 
 
-def bare(tree, package):
-    """Wrap a tree as the product would, and return the package's size."""
-    _fpm().package("holodeck-bare", "1.0", tree, package, kind=_KIND)
-    return {"bytes": Path(package).stat().st_size}
+def bare(tree, home):
+    """Pack a tree as the product would, and return the package's size."""
+    packer = packing.Packer(_KIND, "nfpm", _fpm().package)
+    whole = packing.Tree("bare", "holodeck-bare", "/opt", Path(tree))
+    return {"bytes": packer.layer(whole, home, (), (), 0).size}
 
 
 def _read(manifest):

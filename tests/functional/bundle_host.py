@@ -11,7 +11,7 @@ import salt.config
 import salt.loader
 
 from holodeck import names, packaging
-from holodeck_bundle import database, delta, install, receipts, signing
+from holodeck_bundle import database, delta, downloads, receipts, signing
 from holodeck_io import files
 
 _FAMILY = {"deb": "Debian", "rpm": "RedHat"}
@@ -134,7 +134,7 @@ class Host:
 
     def leftovers(self):
         """Return what only a run under way may have: downloads and staging folders."""
-        found = [*install.DOWNLOADS.glob("*"), *receipts.RECEIPTS.rglob(".*")]
+        found = [*downloads.HOME.glob("*"), *receipts.RECEIPTS.rglob(".*")]
         return found + list(Path(names.PREFIX).glob("*/.*"))
 
 
@@ -159,7 +159,7 @@ def _redirect(home, patch):
     patch.setattr(names, "_BASE", names.re.compile(places))
     patch.setattr(names, "PREFIX", prefix)
     patch.setattr(names, "STATE", str(home / "state"))
-    patch.setattr(install, "DOWNLOADS", home / "downloads")
+    patch.setattr(downloads, "HOME", home / "downloads")
     patch.setattr(receipts, "RECEIPTS", home / "receipts")
     keyring = home / "keyring.gpg"
     patch.setattr(signing.import_keys, "__defaults__", (keyring,))

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from holodeck import packaging
-from holodeck_bundle import deb, delta, install, receipts
+from holodeck_bundle import deb, delta, downloads, install, receipts
 from holodeck_io import files
 
 
@@ -77,9 +77,9 @@ def install_packages(packages, commit, name="guestbook"):
 
 
 def _fetch(artefact, files_of):
-    path = install.download_path(artefact)
+    path = downloads.path_for(artefact)
     shutil.copy(files_of[artefact["sha256"]], path)
-    return install.checked_download(artefact, path, arrived=True)
+    return downloads.checked(artefact, path, arrived=True)
 
 
 def remake(*packages):

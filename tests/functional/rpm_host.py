@@ -67,7 +67,7 @@ class Host:
         """Enter a layer by an index made of its files."""
         target = self.home / "index.rpm"
         rpm.write_index(layer, target)
-        rpm.register(target, dbpath=self.database)
+        rpm.register([(target, "")], dbpath=self.database)
         return target
 
 

@@ -10,7 +10,7 @@ import pytest
 from layer_maker import Package, install_packages, remake
 
 from holodeck import names
-from holodeck_bundle import deb, install, receipts
+from holodeck_bundle import deb, downloads, install, receipts
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
@@ -29,7 +29,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{builder.PACK}/.venv/bin:{os.environ['PATH']}")
     monkeypatch.setattr(names, "PREFIX", str(tmp_path / "opt"))
     monkeypatch.setattr(names, "STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(install, "DOWNLOADS", tmp_path / "downloads")
+    monkeypatch.setattr(downloads, "HOME", tmp_path / "downloads")
     monkeypatch.setattr(receipts, "RECEIPTS", tmp_path / "receipts")
     admin = tmp_path / "dpkg"
     for name in ("info", "updates", "triggers"):
@@ -75,7 +75,7 @@ def test_install_proves_and_keeps_a_receipt(host, bundles):
     assert digests == {p.layer["root"]: p.layer["tree"] for p in bundles[A]}
     assert receipts.installed() == {"guestbook": [A]}
     assert receipts.get("guestbook", A)["layers"][1] == bundles[A][1].layer
-    assert list(install.DOWNLOADS.iterdir()) == []
+    assert list(downloads.HOME.iterdir()) == []
 
 
 def test_install_again_installs_nothing(host, bundles):
@@ -235,19 +235,19 @@ def test_install_gives_up_on_a_lock_that_stays(host, bundles, monkeypatch):
 
 def test_checked_download_throws_wrong_bytes_away(host, shared):
     """A package that arrives with other bytes is never installed, and does not stay."""
-    path = install.download_path(shared.layer)
+    path = downloads.path_for(shared.layer)
     path.write_bytes(b"other")
     with pytest.raises(HolodeckError, match="it was thrown away"):
-        install.checked_download(shared.layer, path, arrived=True)
-    assert list(install.DOWNLOADS.iterdir()) == []
+        downloads.checked(shared.layer, path, arrived=True)
+    assert list(downloads.HOME.iterdir()) == []
 
 
 @pytest.mark.parametrize("arrived", [True, False])
 def test_checked_download_that_never_came_is_an_error(host, shared, arrived):
     """A package that the master does not have is an error, whatever Salt says."""
-    path = install.download_path(shared.layer)
+    path = downloads.path_for(shared.layer)
     with pytest.raises(HolodeckError, match="is not in the master's store"):
-        install.checked_download(shared.layer, path, arrived=arrived)
+        downloads.checked(shared.layer, path, arrived=arrived)
 
 
 def test_remove_keeps_layers_that_others_need(host, bundles, shared):

@@ -98,7 +98,7 @@ def test_register_is_what_rpm_knows(host, layers, way):
     layer = layers[0]
     host.place(layer)
     if way == "package":
-        rpm.register(layer["file"], dbpath=host.database)
+        rpm.register([(layer["file"], "")], dbpath=host.database)
     else:
         host.enter(layer)
     name, root = layer["package"], Path(layer["root"])
@@ -184,7 +184,7 @@ def test_register_difference_verifies(host, layers):
     """A layer of hard links to another day's layer verifies, as does that one."""
     old, new = layers
     host.place(old)
-    rpm.register(old["file"], dbpath=host.database)
+    rpm.register([(old["file"], "")], dbpath=host.database)
     archive = host.home / "delta"
     delta.create(old["home"], new["home"], archive)
     delta.apply(old["root"], archive, new["root"])
@@ -196,7 +196,7 @@ def test_register_difference_verifies(host, layers):
 def test_register_keeps_other_commits(host, layers):
     """Commits lie side by side in the database, and again changes nothing."""
     for layer in (*layers, *layers):
-        rpm.register(layer["file"], dbpath=host.database)
+        rpm.register([(layer["file"], "")], dbpath=host.database)
     assert sorted(rpm.packages(host.database)) == sorted(x["package"] for x in layers)
     assert len(host.rpm("--query", "--all").splitlines()) == 2
 
@@ -205,9 +205,9 @@ def test_register_other_content_touches_no_file(host, layers):
     """A layer of the same name with other content replaces the entry alone."""
     layer = layers[0]
     host.place(layer)
-    rpm.register(layer["file"], dbpath=host.database)
+    rpm.register([(layer["file"], "")], dbpath=host.database)
     other = host.package(layer["package"], layer["root"], "other", epoch=3000)
-    rpm.register(other["file"], dbpath=host.database)
+    rpm.register([(other["file"], "")], dbpath=host.database)
     assert Path(layer["root"], "file").read_text() == A
     assert len(host.rpm("--query", "--all").splitlines()) == 1
     assert str(Path(layer["root"], "file")) in host.rpm("--verify", layer["package"])
@@ -218,7 +218,7 @@ def test_register_cut_short_is_an_error(host, layers):
     file = layers[0]["file"]
     file.write_bytes(file.read_bytes()[:500])
     with pytest.raises(HolodeckError):
-        rpm.register(file, dbpath=host.database)
+        rpm.register([(file, "")], dbpath=host.database)
     assert rpm.packages(host.database) == {}
 
 
@@ -242,7 +242,7 @@ def test_remove_refuses_what_another_layer_needs(host, layers):
     app = host.package("holodeck-app", f"{names.PREFIX}/app/1", "app", (
         "holodeck-deps-1",))  # fmt: skip
     for layer in (app, base):
-        rpm.register(layer["file"], dbpath=host.database)
+        rpm.register([(layer["file"], "")], dbpath=host.database)
     with pytest.raises(HolodeckError, match="is needed by"):
         rpm.remove(["holodeck-deps-1"], host.database)
     rpm.remove(["holodeck-deps-1", "holodeck-app"], host.database)

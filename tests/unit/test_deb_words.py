@@ -7,9 +7,10 @@ from holodeck import deb_words
 
 def test_register_argv_leaves_the_files_alone():
     """The database learns of files that dpkg does not touch."""
-    argv = deb_words.register_argv("/x.deb", "/opt/r")
+    argv = deb_words.register_argv([("/x.deb", "/opt/r"), ("/y.deb", "/opt/s")])
     assert {"--path-exclude=/opt/r", "--path-exclude=/opt/r/*"} < set(argv)
-    assert argv[-2:] == ["--install", "/x.deb"]
+    assert {"--path-exclude=/opt/s", "--path-exclude=/opt/s/*"} < set(argv)
+    assert argv[-3:] == ["--install", "/x.deb", "/y.deb"]
 
 
 def test_unpack_argv_takes_modes_from_the_umask():

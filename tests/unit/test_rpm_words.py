@@ -7,7 +7,7 @@ from holodeck import rpm_header, rpm_words
 
 def test_register_touches_the_database_alone():
     """No file is touched, no older package stays, and nothing else is upgraded."""
-    argv = rpm_words.register_argv("/x.rpm")
+    argv = rpm_words.register_argv(["/x.rpm"])
     assert {"--justdb", "--upgrade", "--oldpackage", "--replacepkgs"} <= set(argv)
     assert argv[-1] == "/x.rpm"
     assert "--test" not in argv
@@ -23,7 +23,8 @@ def test_unmet_changes_nothing():
 @pytest.mark.parametrize(
     "argv",
     [
-        rpm_words.register_argv("/x.rpm", "/db"), rpm_words.unmet_argv("/x.rpm", "/db"),
+        rpm_words.register_argv(["/x.rpm"], "/db"),
+        rpm_words.unmet_argv("/x.rpm", "/db"),
         rpm_words.remove_argv(["x"], "/db"), rpm_words.installed_argv("/db"),
     ],
     ids=["register", "unmet", "remove", "installed"],
