@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holodeck import packaging
-from holodeck_bundle import database, deb
+from holodeck_bundle import database, deb, deb_format
 from holodeck_io import errors, files, process
 
 
@@ -51,10 +51,9 @@ class Packer:
         epoch
             The time of the package's own entries, in seconds since 1970.
         """
-        digest = files.tree_digest(tree.prefix)
         target = Path(home, f"{tree.package}.{self.kind}")
         wrap = self._deb if self.kind == "deb" else self._rpm
-        wrap(tree, target, packaging.layer_version(digest), [*depends, *needs], epoch)
+        digest = wrap(tree, target, [*depends, *needs], epoch)
         return Layer(
             role=tree.role,
             package=tree.package,
@@ -68,11 +67,13 @@ class Packer:
             needs=tuple(needs),
         )
 
-    def _rpm(self, tree, target, version, depends, epoch):
+    def _rpm(self, tree, target, depends, epoch):
         """Let the packager wrap the tree: an rpm's header lists what its payload is."""
-        self._wrapped(tree.package, version, tree.top, target, depends, epoch)
+        digest = files.tree_digest(tree.prefix)
+        self._wrapped(tree.package, digest, tree.top, target, depends, epoch)
+        return digest
 
-    def _deb(self, tree, target, version, depends, epoch):
+    def _deb(self, tree, target, depends, epoch):
         """
         Let the packager write the fields; the files are archived beside it.
 
@@ -80,26 +81,26 @@ class Packer:
         of the time that nfpm or fpm take, and by a tenth smaller, as it looks back
         over the whole tree.
         """
-        archive = target.with_suffix(".zst")
         with (
             concurrent.futures.ThreadPoolExecutor(1) as pool,
-            tempfile.TemporaryDirectory(dir=target.parent, prefix=".fields-") as work,
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=".deb-") as work,
         ):
-            packed = pool.submit(
-                process.pipe,
-                packaging.archive_argv(str(tree.top)),
-                packaging.compress_argv(str(archive)),
-            )
+            archive, names = Path(work, "files.zst"), Path(work, "names.zst")
+            packed = pool.submit(_archive, tree.top, archive)
+            digest, sums = files.tree_sums(tree.prefix)
             root, fields = Path(work, "root"), Path(work, "fields.deb")
             (root / "opt").mkdir(parents=True)
-            self._wrapped(tree.package, version, root, fields, depends, epoch)
-            control = deb.control_files(deb.control_of(fields), tree.top)
+            self._wrapped(tree.package, digest, root, fields, depends, epoch)
+            told = deb_format.control_files(deb.control_of(fields), tree.root, sums)
+            _compress(deb_format.names_archive(tree.top, tree.root), names)
             packed.result()
-        with open(archive, "rb") as data:
-            deb.write(target, control, "data.tar.zst", data)
-        archive.unlink()
+            with open(archive, "rb") as data, open(names, "rb") as listed:
+                members = {"data.tar.zst": data, deb_format.NAMES: listed}
+                deb_format.write(target, told, members)
+        return digest
 
-    def _wrapped(self, package, version, top, target, depends, epoch):
+    def _wrapped(self, package, digest, top, target, depends, epoch):
+        version = packaging.layer_version(digest)
         self.wrap(
             package, version, str(top), str(target), kind=self.kind,
             packager=self.packager, depends=depends, epoch=epoch,
@@ -121,3 +122,16 @@ class Tree:
     def prefix(self):
         """The tree's own folder."""
         return Path(self.top, self.root.lstrip("/"))
+
+
+def _archive(top, target):
+    """Write a compressed archive of all files below ``top``."""
+    process.pipe(packaging.archive_argv(str(top)), packaging.compress_argv(str(target)))
+
+
+def _compress(content, target):
+    """Compress bytes into a file as :func:`_archive` does."""
+    with tempfile.TemporaryFile() as plain:
+        plain.write(content)
+        plain.seek(0)
+        process.run(packaging.compress_argv(str(target)), stdin=plain)

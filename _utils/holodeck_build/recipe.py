@@ -54,6 +54,8 @@ def build(name, commit, spec, pack, bases=(), private=()):
         lock = _lock(spec, checkout, interpreter)
         recipe = _Recipe(name, commit, spec, checkout, lock, epoch)
         builder = Builder(interpreter, pack, env)
+        if recipe.is_packaged():
+            pool.submit(wheels.prepare, checkout, lock, builder, epoch)
         with source.locked(f"layer-{cache.deps_key(lock, interpreter)}"):
             found = layers.dependencies(lock, builder, bases)
             # The application is built while the dependencies are compressed.
@@ -80,6 +82,11 @@ class _Recipe:
     def __init__(self, name, commit, spec, checkout, lock, epoch):
         self.name, self.commit, self.spec = name, commit, spec
         self.checkout, self.lock, self.epoch = checkout, lock, epoch
+
+    def is_packaged(self):
+        """Tell whether the repository has a package of its own that is wanted."""
+        named = (self.checkout / name for name in ("pyproject.toml", "setup.py"))
+        return bool(self.spec.get("project")) and any(path.exists() for path in named)
 
     def provenance(self, interpreter, tools):
         """Return what the bundle is made of and by; nothing in it names a builder."""
@@ -135,8 +142,7 @@ class _Recipe:
 
         A repository without packaging is legal: a plain folder of modules.
         """
-        packaged = ("pyproject.toml", "setup.py")
-        if not any((self.checkout / name).exists() for name in packaged):
+        if not self.is_packaged():
             shutil.copytree(self.checkout, prefix / "app", symlinks=True)
             pth = builder.interpreter.site(prefix) / "_holodeck_app.pth"
             pth.write_text("../../../app\n", encoding="utf-8")

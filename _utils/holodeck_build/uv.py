@@ -30,6 +30,8 @@ def run(*words, cwd=None, env=None):
             "UV_PYTHON_DOWNLOADS": "never",
             "SOURCE_DATE_EPOCH": str(tree.EPOCH),
             "VIRTUAL_ENV": None,
+            # What builds projects is compiled by its first use, and kept.
+            "PYTHONDONTWRITEBYTECODE": None,
             **(env or {}),
         },
     )

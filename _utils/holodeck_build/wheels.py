@@ -1,9 +1,9 @@
 """
 The project's own wheel, built on the builder.
 
-What builds a project (setuptools, hatchling) is installed and compiled once, and
-shared by every commit that asks for the same: most of a build's time is otherwise
-spent on making that environment and on Python's reading of the backend's sources.
+What builds a project (setuptools, hatchling) is installed once, compiled by its first
+use, and shared by every commit that asks for the same: most of a build's time is
+otherwise spent on making that environment and on reading the backend's sources.
 
 Which version builds is decided by the lock, where it has the backend, and otherwise
 by the commit's time: what came out later does not count, so the same commit is built
@@ -54,6 +54,13 @@ def build(checkout, target, lock, builder, epoch):
     return next(Path(target).glob("*.whl"))
 
 
+def prepare(checkout, lock, builder, epoch):
+    """Make what :func:`build` needs while something else is under way."""
+    with contextlib.suppress(errors.HolodeckError):
+        # It is tried again by the build, whose error is the one that counts.
+        _environment(_requires(checkout), lock, builder, epoch)
+
+
 def _build_isolated(checkout, words, lock, builder, epoch):
     words = [*words, "--python", builder.interpreter.path, str(checkout)]
     with _constraints(lock) as file:
@@ -91,7 +98,7 @@ def _make(home, requires, lock, builder, epoch):
     python = str(home / "bin" / "python")
     uv.run("venv", "--quiet", "--no-project", "--python", builder.interpreter.path,
            str(home))  # fmt: skip
-    install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+    install = ["pip", "install", "--quiet", "--python", python]
     with _constraints(lock) as file:
         install += ["--constraints", file, "--build-constraints", file, *requires]
         month = [_AS_OF, f"{_day(epoch)[:7]}-01T00:00:00Z"]

@@ -5,17 +5,14 @@ dpkg learns of a layer by a package whose files it is told to leave alone
 (``--path-exclude``).
 """
 
-import contextlib
-import gzip
 import hashlib
 import io
-import shutil
-import tarfile
 import tempfile
 import time
 from pathlib import Path
 
 from holodeck import deb_words
+from holodeck_bundle import deb_format
 from holodeck_io import errors, files, process
 
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
@@ -24,8 +21,6 @@ _UMASK = 0o022
 LOCK_S = 300
 _POLL_S = 0.5
 _LOCKED = "locked by another process"
-_MAGIC = b"!<arch>\n"
-_SIZE = "Installed-Size:"
 _MODES = (0o755, 0o644)
 
 
@@ -50,7 +45,13 @@ def label(folder):
 
 def register(entries):
     """Enter ``[(package file, root), …]``: the files are in place, or will be."""
-    _dpkg(deb_words.register_argv([(str(file), root) for file, root in entries]))
+    with tempfile.TemporaryDirectory(prefix="holodeck-index-") as folder:
+        indexed = []
+        for number, (file, root) in enumerate(entries):
+            index = Path(folder, f"{number}.deb")
+            named = deb_format.write_names_alone(file, index)
+            indexed.append((str(index if named else file), root))
+        _dpkg(deb_words.register_argv(indexed))
 
 
 def differences(layer):
@@ -135,58 +136,14 @@ def write_index(layer, target):
     a host that got a layer as a difference never had that.
     """
     root = Path(layer["root"])
-    paths = [root, *sorted(root.rglob("*"))]
-    plain = [path for path in paths if path.is_file() and not path.is_symlink()]
-    control = {"control": layer["control"], "md5sums": _md5sums(plain, "/")}
-    with _names(paths) as data:
-        write(target, control, "data.tar", data)
-
-
-def write(target, control, name, data):
-    """
-    Write a deb.
-
-    control
-        ``{name: text}`` of the files for dpkg itself.
-    name, data
-        The name of the member with the package's files, and an open file with it.
-    """
-    members = {
-        "debian-binary": io.BytesIO(b"2.0\n"),
-        "control.tar.gz": io.BytesIO(gzip.compress(_texts(control), mtime=0)),
-        name: data,
+    sums = {name: _md5(root / name) for name in files.names_below(root)
+            if (root / name).is_file() and not (root / name).is_symlink()}  # fmt: skip
+    control = {
+        "control": layer["control"],
+        "md5sums": deb_format.md5sums(layer["root"], sums),
     }
-    with open(target, "wb") as file:
-        file.write(_MAGIC)
-        for member, content in members.items():
-            size = content.seek(0, io.SEEK_END)
-            content.seek(0)
-            file.write(
-                f"{member:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{size:<10}`\n".encode()
-            )
-            shutil.copyfileobj(content, file, 1 << 20)
-            file.write(b"\n" * (size % 2))
-
-
-def control_files(fields, top):
-    """
-    Return ``{name: text}`` of what dpkg is told of the files below ``top``.
-
-    fields
-        The control fields that a packager wrote.
-    top
-        The folder that stands for the host's root folder.
-    """
-    paths = [Path(top, name) for name in files.names_below(top)]
-    plain = [path for path in paths if path.is_file() and not path.is_symlink()]
-    kilobytes = sum(-(-path.stat().st_size // 1024) for path in plain)
-    lines = [line for line in fields.splitlines() if not line.startswith(_SIZE)]
-    lines.insert(1, f"{_SIZE} {kilobytes + len(paths) - len(plain)}")
-    return {"control": "\n".join(lines) + "\n", "md5sums": _md5sums(plain, top)}
-
-
-def _md5sums(paths, top):
-    return "".join(f"{_md5(path)}  {path.relative_to(top)}\n" for path in paths)
+    data = io.BytesIO(deb_format.names_archive("/", layer["root"]))
+    deb_format.write(target, control, {"data.tar": data})
 
 
 def _md5(path):
@@ -194,31 +151,3 @@ def _md5(path):
     if not path.is_file():
         return ""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _texts(members):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for name, text in members.items():
-            data = text.encode()
-            info = tarfile.TarInfo(f"./{name}")
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-@contextlib.contextmanager
-def _names(paths):
-    """Yield a tar of folders, links and empty files: names alone."""
-    buffer = io.BytesIO()
-    parents = [*reversed(Path(paths[0]).parents)][1:]
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for path in [*parents, *paths]:
-            info = archive.gettarinfo(path, arcname=f".{path}")
-            info.uid = info.gid = 0
-            info.uname = info.gname = "root"
-            if info.isfile() or info.islnk():
-                # Hard links to the layer before are files of their own here.
-                info.type, info.linkname, info.size = tarfile.REGTYPE, "", 0
-            archive.addfile(info)
-    yield buffer

@@ -94,26 +94,50 @@ def tree_entries(root):
         yield name, *_entry(f"{root}/{name}", buffer)
 
 
+def tree_sums(root):
+    """
+    Return ``(digest, {path: (MD5, size)})`` of a tree, each file being read once.
+
+    The digest is that of :func:`tree_digest`; MD5 is what dpkg keeps of files.
+    """
+    root, buffer, sums = os.fspath(root), _buffer(), {}
+    digest = hashlib.sha256()
+    for name in names_below(root):
+        md5 = hashlib.md5(usedforsecurity=False)
+        entry = _entry(f"{root}/{name}", buffer, md5)
+        if entry[0] == "file":
+            size = Path(root, name).stat().st_size
+            sums[name] = (md5.hexdigest(), size)
+        digest.update(_line((name, *entry)))
+    return digest.hexdigest(), sums
+
+
 def _buffer():
     """Return room to read into: one for thousands of files."""
     return memoryview(bytearray(_CHUNK))
 
 
-def _entry(path, buffer):
+def _line(entry):
+    return "\0".join(entry).encode() + b"\n"
+
+
+def _entry(path, buffer, *more):
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         return "link", "", os.readlink(path)  # noqa: PTH115  # thousands of them
     if stat.S_ISDIR(mode):
         return "folder", oct(stat.S_IMODE(mode)), ""
-    return "file", oct(stat.S_IMODE(mode)), _sha256(path, buffer)
+    return "file", oct(stat.S_IMODE(mode)), _sha256(path, buffer, *more)
 
 
-def _sha256(path, buffer):
+def _sha256(path, buffer, *more):
+    """Return a file's SHA-256; other hashes are told of its bytes too."""
     digest = hashlib.sha256()
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         while size := os.readv(descriptor, [buffer]):
-            digest.update(buffer[:size])
+            for each in (digest, *more):
+                each.update(buffer[:size])
             if size < len(buffer):
                 break
     finally:
@@ -134,7 +158,7 @@ def tree_digest(root):
     """Return one SHA-256 over names, types, modes and bytes below ``root``."""
     digest = hashlib.sha256()
     for entry in tree_entries(root):
-        digest.update("\0".join(entry).encode() + b"\n")
+        digest.update(_line(entry))
     return digest.hexdigest()
 
 
