@@ -7,6 +7,7 @@ where a package came from.
 """
 
 import base64
+import concurrent.futures
 import csv
 import filecmp
 import hashlib
@@ -25,7 +26,7 @@ _LEFTOVERS = ("direct_url.json", "uv_cache.json", "uv_build.json")
 _LEFTOVERS_TOP = (".lock", ".gitignore", "CACHEDIR.TAG")
 _OF_UV = ("/_virtualenv.py", "/_virtualenv.pth")
 _CODE = ("lib", "app")
-# So few files are compiled sooner than a second process starts.
+# So few files are compiled sooner than another process starts.
 _FEW = 40
 
 
@@ -226,12 +227,19 @@ def _compile(prefix, interpreter, donor):
     ]
     if donor is not None:
         sources = [s for s in sources if not _adopt(s, prefix, interpreter, donor)]
+    # compileall's own workers are for folders: a list it compiles one by one.
+    many = min(os.cpu_count() or 1, len(sources) // _FEW + 1)
+    with concurrent.futures.ThreadPoolExecutor(many) as pool:
+        shares = [sources[start::many] for start in range(many)]
+        list(pool.map(lambda share: _compile_files(prefix, interpreter, share), shares))
+
+
+def _compile_files(prefix, interpreter, sources):
     if not sources:
         return
     process.run(
         [
             interpreter.path, "-m", "compileall", "-q",
-            "-j", "1" if len(sources) < _FEW else "0",
             "--invalidation-mode", "unchecked-hash",
             "-s", str(prefix), "-p", "", "-i", "-",
         ],
