@@ -14,6 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
+_REST_S = 5
 _DATABASE = Path("/var/lib/dpkg")
 _LENT = ("usr", "dev", "proc", "sys")
 _COPIED = ("etc", "var/lib/dpkg")
@@ -53,6 +54,9 @@ class FreshRoot:
             self.__exit__()
             raise
         self.settle()
+        # After builds a shared machine is slower for a while: floors and peers are
+        # measured on one that has come to rest.
+        time.sleep(_REST_S)
         return self
 
     def __exit__(self, *_):
