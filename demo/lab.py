@@ -145,6 +145,10 @@ class Lab:
         _wait_for(self.gateway, self.base_port + 2)
         self._revive()
 
+    def runs(self):
+        """Return whether this laboratory's master is alive."""
+        return _alive(self.home / "master.pid") is not None
+
     def stop(self):
         """Destroy every host, end every process, and remove the folder."""
         if (self.conf / "master").is_file():

@@ -1,5 +1,6 @@
 """The bridge of a provider, and the cable from it to each host."""
 
+import dataclasses
 import hashlib
 import ipaddress
 import json
@@ -19,10 +20,15 @@ def bridge_up(provider):
     """
     Make the provider's bridge, if it is not there, and give it the gateway's address.
 
-    The caller holds the network's lock. Raises :class:`HolodeckError` when the bridge
-    belongs to another provider, or when its addresses are in use elsewhere.
+    A bridge whose provider's folder is gone, as after a clone was deleted with its
+    hosts up, is taken over. The caller holds the network's lock. Raises
+    :class:`HolodeckError` when the bridge belongs to another provider, or when its
+    addresses are in use elsewhere.
     """
     alias = _bridge_alias(provider)
+    if alias not in (None, _owner(provider)) and not _owner_folder(alias).exists():
+        clear(dataclasses.replace(provider, directory=_owner_folder(alias)))
+        alias = _bridge_alias(provider)
     if alias not in (None, _owner(provider)):
         raise HolodeckError(
             f"bridge {provider.bridge}: belongs to {alias or 'something else'}, not to "
@@ -52,6 +58,13 @@ def bridge_down(provider):
     """Remove the provider's bridge, if it is there and its own."""
     if _bridge_alias(provider) == _owner(provider):
         run(["ip", "link", "delete", provider.bridge])
+
+
+def clear(provider):
+    """Remove the provider's bridge with all that hangs on it, whoever made it."""
+    for name in namespaces(provider):
+        unplug(provider, name)
+    bridge_down(provider)
 
 
 def plug(provider, name, address):
@@ -132,6 +145,12 @@ def namespaces(provider):
 
 def _owner(provider):
     return f"holodeck:{provider.directory}"
+
+
+def _owner_folder(alias):
+    owner, folder = alias[:9], alias[9:]
+    # Somebody else's bridge has no folder of ours: its owner stands.
+    return Path(folder if owner == "holodeck:" and folder else "/")
 
 
 def _bridge_alias(provider):

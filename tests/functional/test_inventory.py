@@ -71,16 +71,6 @@ def test_write_reads_what_is_broken(tmp_path):
     assert sbom.summary(found)["packages"] == {"Python": "3.11.2", "odd": "2"}
 
 
-def test_keep_is_enough_for_a_bill(tmp_path):
-    """What is kept of a layer makes the same bill as the layer."""
-    inventory.keep(_SITE, tmp_path / "kept")
-    one, other = (
-        (_bundle(tmp_path / name, folder) / "sbom.cdx.json").read_text()
-        for name, folder in (("a", _SITE), ("b", tmp_path / "kept"))
-    )
-    assert one == other
-
-
 @pytest.mark.parametrize("name", ["holodeck.json", "sbom.cdx.json"])
 @pytest.mark.parametrize(
     ("content", "message"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -401,6 +402,18 @@ def test_two_providers_do_not_share_a_bridge(cloud, tmp_path):
     assert other.nodes() == {}
     # Looking for leftovers of its own, it took none of the first one's hosts.
     assert cloud.nodes()["one"]["state"] == "running"
+
+
+def test_bridge_of_a_folder_that_is_gone_is_taken_over(cloud, tmp_path):
+    """A clone that was deleted with its network up is in nobody's way."""
+    cloud.client.action(fun="network_up", provider="local")
+    network.plug(cloud.local, "one", next(cloud.local.network.hosts()))
+    shutil.rmtree(cloud.local.directory)
+    other = Cloud(tmp_path / "other")
+    other.client.action(fun="network_up", provider="local")
+    assert network.namespaces(cloud.local) == []
+    other.client.action(fun="network_down", provider="local")
+    assert not Path("/sys/class/net", cloud.local.bridge).exists()
 
 
 def test_network_up_outlives_hosts(cloud):

@@ -27,7 +27,7 @@ PACK = Path(__file__).parents[2]
 # In the kernel's words, and in those of mount and umount for EINVAL.
 _DENIED = "denied|not permitted|superuser|No such|not mounted|wrong fs type"
 _RUN = (
-    "import json, sys; from holodeck_bundle import sandbox;"
+    "import json, sys; from holodeck_build import sandbox;"
     "print(sandbox.run(**json.loads(sys.argv[1])).stdout, end='')"
 )
 

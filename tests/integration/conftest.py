@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holodeck_nspawn import host, provider
+from holodeck_nspawn import host, network, provider
 from lab import CLONE, Lab
 from repository import Repository
 
@@ -56,12 +56,8 @@ class Laboratory:
 
     def inside(self, name, *argv):
         """Run a command in a host, beside Salt; return its output."""
-        options = {
-            "directory": str(self.lab.home / "local"),
-            "bridge": self.lab.bridge,
-            "network": f"{self.lab.prefix}.0/24",
-        }
-        return host.execute(provider.parse(options), name, list(argv))
+        local = provider.parse(_options(self.lab, self.lab.home / "local"))
+        return host.execute(local, name, list(argv))
 
     @property
     def url(self):
@@ -80,6 +76,7 @@ def world():
     laboratory = Laboratory(home)
     laboratory.lab.configure()
     laboratory.lab.stop()
+    _bury_a_killed_run(laboratory.lab)
     before = leftovers(home)
     laboratory.lab.configure()
     shutil.copytree(CLONE / "pillar", home / "pillar", dirs_exist_ok=True)
@@ -90,6 +87,25 @@ def world():
         return
     laboratory.lab.stop()
     assert leftovers(home) == before
+
+
+def _bury_a_killed_run(lab):
+    """Remove the network that tests of another clone left when they were killed."""
+    try:
+        alias = Path(f"/sys/class/net/{lab.bridge}/ifalias").read_text().strip()
+    except FileNotFoundError:
+        return
+    directory = Path(alias.removeprefix("holodeck:"))
+    if not Lab("tests", directory.parent, lab.bridge, lab.prefix, lab.base_port).runs():
+        network.clear(provider.parse(_options(lab, directory)))
+
+
+def _options(lab, directory):
+    return {
+        "directory": str(directory),
+        "bridge": lab.bridge,
+        "network": f"{lab.prefix}.0/24",
+    }
 
 
 @pytest.fixture(scope="session")
