@@ -96,7 +96,7 @@ def _power_on(provider, record, lock, timeout_s):
     limits.check_watches(len(store.names(provider)))
     with store.network_lock(provider):
         # The machine itself may have been off since the host was.
-        network.bridge_up(provider)
+        _bridge_up(provider)
     if record["network_mode"] == "private":
         network.plug(provider, name, record["address"])
     cgroup.make(
@@ -106,6 +106,11 @@ def _power_on(provider, record, lock, timeout_s):
         if not Path(bind["source"]).exists():
             Path(bind["source"]).mkdir(parents=True)
     boot.start(provider, record, lock, timeout_s=timeout_s)
+
+
+def _bridge_up(provider):
+    leftovers.evict(provider)
+    network.bridge_up(provider)
 
 
 def start(provider, name, *, timeout_s=60):
@@ -190,7 +195,7 @@ def network_up(provider):
     programs.require(programs.RUN)
     with store.network_lock(provider):
         store.keep_bridge(provider, on=True)
-        network.bridge_up(provider)
+        _bridge_up(provider)
 
 
 def network_down(provider):

@@ -34,6 +34,22 @@ def _collect(provider, name):
     return []
 
 
+def evict(provider):
+    """
+    Remove the bridge of this name, and its hosts, when their folder is gone.
+
+    Somebody deleted a clone without destroying its hosts: no lock and no record of
+    them is left, and nobody else can remove them. The caller holds the network's lock.
+    """
+    other = network.holder(provider)
+    if other is None or other.directory.exists():
+        return
+    for name in {*cgroup.names(other), *network.namespaces(other)}:
+        cut_power(other, name)
+        network.unplug(other, name)
+    network.bridge_down(other)
+
+
 def remove(provider, name):
     """
     Remove whatever there is of the host ``name``; the caller holds its lock.

@@ -11,6 +11,8 @@ from holodeck_io.process import run
 
 # The host's end of its cable, as the host sees it.
 INTERFACE = "host0"
+# What a bridge's alias begins with; the folder of its provider follows.
+_MARK = "holodeck:"
 _NAMESPACES = Path("/run/netns")
 _FORWARDING = "3"
 _DISABLED = "0"
@@ -20,15 +22,10 @@ def bridge_up(provider):
     """
     Make the provider's bridge, if it is not there, and give it the gateway's address.
 
-    A bridge whose provider's folder is gone, as after a clone was deleted with its
-    hosts up, is taken over. The caller holds the network's lock. Raises
-    :class:`HolodeckError` when the bridge belongs to another provider, or when its
-    addresses are in use elsewhere.
+    The caller holds the network's lock. Raises :class:`HolodeckError` when the bridge
+    belongs to another provider, or when its addresses are in use elsewhere.
     """
     alias = _bridge_alias(provider)
-    if alias not in (None, _owner(provider)) and not _owner_folder(alias).exists():
-        clear(dataclasses.replace(provider, directory=_owner_folder(alias)))
-        alias = _bridge_alias(provider)
     if alias not in (None, _owner(provider)):
         raise HolodeckError(
             f"bridge {provider.bridge}: belongs to {alias or 'something else'}, not to "
@@ -37,6 +34,14 @@ def bridge_up(provider):
     _refuse_overlap(provider)
     if alias is None:
         _ip("-", stdin="\n".join(bridge_commands(provider)))
+
+
+def holder(provider):
+    """Return the provider that has the bridge of this name; None where none has."""
+    alias = _bridge_alias(provider) or ""
+    if not alias.startswith(_MARK):
+        return None
+    return dataclasses.replace(provider, directory=Path(alias.removeprefix(_MARK)))
 
 
 def bridge_commands(provider):
@@ -58,13 +63,6 @@ def bridge_down(provider):
     """Remove the provider's bridge, if it is there and its own."""
     if _bridge_alias(provider) == _owner(provider):
         run(["ip", "link", "delete", provider.bridge])
-
-
-def clear(provider):
-    """Remove the provider's bridge with all that hangs on it, whoever made it."""
-    for name in namespaces(provider):
-        unplug(provider, name)
-    bridge_down(provider)
 
 
 def plug(provider, name, address):
@@ -144,13 +142,7 @@ def namespaces(provider):
 
 
 def _owner(provider):
-    return f"holodeck:{provider.directory}"
-
-
-def _owner_folder(alias):
-    owner, folder = alias[:9], alias[9:]
-    # Somebody else's bridge has no folder of ours: its owner stands.
-    return Path(folder if owner == "holodeck:" and folder else "/")
+    return f"{_MARK}{provider.directory}"
 
 
 def _bridge_alias(provider):

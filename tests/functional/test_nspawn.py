@@ -405,13 +405,17 @@ def test_two_providers_do_not_share_a_bridge(cloud, tmp_path):
 
 
 def test_bridge_of_a_folder_that_is_gone_is_taken_over(cloud, tmp_path):
-    """A clone that was deleted with its network up is in nobody's way."""
+    """A clone that was deleted with its hosts up is in nobody's way."""
     cloud.client.action(fun="network_up", provider="local")
-    network.plug(cloud.local, "one", next(cloud.local.network.hosts()))
+    cloud.create("one")
     shutil.rmtree(cloud.local.directory)
     other = Cloud(tmp_path / "other")
     other.client.action(fun="network_up", provider="local")
     assert network.namespaces(cloud.local) == []
+    assert list(cgroup.names(cloud.local)) == []
+    assert not cloud.local.directory.exists()
+    # Which key was its own, only the record said.
+    (cloud.folder / "pki/minions/one").unlink()
     other.client.action(fun="network_down", provider="local")
     assert not Path("/sys/class/net", cloud.local.bridge).exists()
 

@@ -1,5 +1,6 @@
 """One laboratory for all integration tests: a master and six real hosts."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -56,8 +57,17 @@ class Laboratory:
 
     def inside(self, name, *argv):
         """Run a command in a host, beside Salt; return its output."""
-        local = provider.parse(_options(self.lab, self.lab.home / "local"))
-        return host.execute(local, name, list(argv))
+        return host.execute(self.local, name, list(argv))
+
+    @property
+    def local(self):
+        """The provider of the hosts."""
+        options = {
+            "directory": str(self.lab.home / "local"),
+            "bridge": self.lab.bridge,
+            "network": f"{self.lab.prefix}.0/24",
+        }
+        return provider.parse(options)
 
     @property
     def url(self):
@@ -76,7 +86,7 @@ def world():
     laboratory = Laboratory(home)
     laboratory.lab.configure()
     laboratory.lab.stop()
-    _bury_a_killed_run(laboratory.lab)
+    _bury_a_killed_run(laboratory)
     before = leftovers(home)
     laboratory.lab.configure()
     shutil.copytree(CLONE / "pillar", home / "pillar", dirs_exist_ok=True)
@@ -89,23 +99,13 @@ def world():
     assert leftovers(home) == before
 
 
-def _bury_a_killed_run(lab):
-    """Remove the network that tests of another clone left when they were killed."""
-    try:
-        alias = Path(f"/sys/class/net/{lab.bridge}/ifalias").read_text().strip()
-    except FileNotFoundError:
-        return
-    directory = Path(alias.removeprefix("holodeck:"))
-    if not Lab("tests", directory.parent, lab.bridge, lab.prefix, lab.base_port).runs():
-        network.clear(provider.parse(_options(lab, directory)))
-
-
-def _options(lab, directory):
-    return {
-        "directory": str(directory),
-        "bridge": lab.bridge,
-        "network": f"{lab.prefix}.0/24",
-    }
+def _bury_a_killed_run(laboratory):
+    """Stop what tests of another clone left when they were killed."""
+    other = network.holder(laboratory.local)
+    if other:
+        dead = dataclasses.replace(laboratory.lab, home=other.directory.parent)
+        if not dead.runs():
+            dead.stop()
 
 
 @pytest.fixture(scope="session")
