@@ -121,16 +121,15 @@ class Fpm(Deb):
     needs = ("fpm",)
 
     def build_commands(self, job):
-        argv = [
-            "fpm", "-s", "virtualenv", "-t", "deb", "--force",
-            "--name", f"bench-{job.app.name}", "--version", job.number,
-            "--prefix", f"{PREFIX}/venv", "--package", self.artefact(job),
-            "requirements.txt",
-        ]  # fmt: skip
         # fpm asks an index that has moved, unless it is told of pip's own.
         index = subprocess.run(
             [sys.executable, "-c", _INDEX], check=True, capture_output=True, text=True
         ).stdout.strip()
-        argv += ["--virtualenv-pypi", index]
+        argv = [
+            "fpm", "-s", "virtualenv", "-t", "deb", "--force",
+            "--name", f"bench-{job.app.name}", "--version", job.number,
+            "--prefix", f"{PREFIX}/venv", "--package", self.artefact(job),
+            "--virtualenv-pypi", index, "requirements.txt",
+        ]  # fmt: skip
         path = f"{Path(PYTHON).parent}:{os.environ['PATH']}"
         return [Command(argv, job.checkout, {**job.env, "PATH": path})]
