@@ -8,16 +8,26 @@ layers, and installed side by side with other commits under
 """
 
 import concurrent.futures
+import logging
 
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import SaltException, SaltInvocationError
 
 from holodeck import names, sbom
 from holodeck import spec as naming
 from holodeck_build import packing, recipe, source
-from holodeck_bundle import database, downloads, inventory, receipts, signing, system
+from holodeck_bundle import (
+    database,
+    downloads,
+    inventory,
+    proof,
+    receipts,
+    signing,
+    system,
+)
 from holodeck_bundle import install as hands
 from holodeck_io import errors, pillar
 
+log = logging.getLogger(__name__)
 __func_alias__ = {"list_": "list"}
 
 
@@ -192,10 +202,14 @@ def install(name, commit, layers, provenance=None, signature=""):
     _install_needs(name, layers)
     kind = _kind()
     with hands.exclusive():
-        new = hands.absent(layers)
+        new = proof.absent(layers)
         proven = hands.place(new, kind, _fetch)
         mended = hands.prove(layers, kind, _fetch, proven)
         digests = receipts.keep(name, commit, layers)
+        if proven or mended:
+            # What is in the database must not depend on what is not: apt would
+            # offer to remove it.
+            hands.register(kind, layers)
     return {
         "digest": digests,
         "changes": {
@@ -267,11 +281,10 @@ def verify(name, commit=""):
         salt 'web1' bundle.verify guestbook
     """
     layers = receipts.get(_name(name), _installed(name, commit))["layers"]
-    damaged = hands.missing(layers)
-    format_ = database.of(_kind())
+    damaged = proof.missing(layers)
     return {
         "ok": not damaged,
-        "differs": {layer["root"]: format_.differences(layer) for layer in damaged},
+        "differs": {x["root"]: proof.differences(x, _kind()) for x in damaged},
     }
 
 
@@ -326,20 +339,32 @@ def list_(name=None):
 
         salt 'web1' bundle.list guestbook
     """
-    return receipts.installed(name)
+    return receipts.installed(name and _name(name))
 
 
-def missing(layers):
+def missing(name, commit, layers):
     """
-    Return the packages that :py:func:`install` would install.
+    Return the packages that :py:func:`install` would install, or enter anew.
+
+    They are all of them where this host has no receipt of the bundle: an
+    installation was killed before its end, and nothing keeps its layers.
+
+    name
+        The bundle's name.
+    commit
+        The full commit id.
+    layers
+        The layers that :py:func:`build` returned.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt 'web1' bundle.missing '[…]'
+        salt 'web1' bundle.missing guestbook 4f2c1e9... layers='[…]'
     """
-    return [layer["package"] for layer in hands.missing(layers)]
+    _check_layers(_name(name), _commit(commit), layers)
+    known = receipts.has(name, commit, layers)
+    return [x["package"] for x in (proof.missing(layers) if known else layers)]
 
 
 def prune(name, keep):
@@ -361,14 +386,16 @@ def prune(name, keep):
 
         salt 'web1' bundle.prune guestbook keep='["4f2c1e9..."]'
     """
+    if not isinstance(keep, (list, tuple)):
+        raise SaltInvocationError(
+            f"keep {keep!r}: should be a list of full commit ids."
+        )
+    staying = {_commit(commit) for commit in keep}
     with hands.exclusive():
-        current = hands.current(_name(name))
-        doomed = [
-            commit
-            for commit in receipts.installed(name).get(name, [])
-            if commit not in keep and commit != current
-        ]
-        return hands.remove(name, doomed, _kind())
+        staying.add(hands.current(_name(name)))
+        there = receipts.installed(name).get(name, [])
+        doomed = [commit for commit in there if commit not in staying]
+        return hands.remove(name, doomed, _kind(), keep)
 
 
 def _installed(name, commit):
@@ -395,18 +422,40 @@ def _pillar():
 
 
 def _check_signature(bundle, signature):
-    """Refuse what no demanded key signed, before a byte of it is fetched."""
+    """
+    Refuse what no demanded key signed, before a byte of it is fetched.
+
+    What is here already, receipt and bytes, stays legal when keys change: otherwise
+    no host could go back to what it ran before signatures were asked for.
+    """
     demanded = _pillar().get("signing")
-    if demanded:
-        signing.import_keys(demanded["public_keys"])
+    if demanded is None and signing.KEYRING.exists():
+        raise errors.HolodeckError(
+            f"Bundle {bundle['name']}: this host has demanded signatures, and its "
+            "pillar says nothing of them any more; give `holodeck: {signing: …}` "
+            "again, or `signing: {}` to end that."
+        )
+    if not demanded:
+        return
+    signing.import_keys(demanded["public_keys"])
+    try:
         signing.verify(bundle, signature, fingerprint=demanded["key"])
+    except errors.HolodeckError as error:
+        layers = bundle["layers"]
+        there = receipts.has(bundle["name"], bundle["commit"], layers)
+        if not there or proof.missing(layers):
+            raise
+        log.warning("%s It was installed before, and stays.", error)
 
 
 def _install_needs(name, layers):
     """Install the system packages that a bundle needs, where they are missing."""
     needs = sorted({need for layer in layers for need in layer.get("needs", ())})
     if missing := system.missing(needs, _kind()):
-        __salt__["pkg.install"](pkgs=sorted({need.split()[0] for need in missing}))
+        with hands.exclusive():
+            database.of(_kind()).mend()
+        wanted = sorted({need.split()[0] for need in missing})
+        __salt__["pkg.install"](pkgs=wanted, refresh=True)
         missing = system.missing(needs, _kind())
     if missing:
         raise errors.HolodeckError(
@@ -434,9 +483,14 @@ def _push(artefact):
 
 def _fetch(artefact):
     target = downloads.path_for(artefact)
-    got = __salt__["cp.get_file"](
-        f"salt://bundles/{artefact['sha256']}/{artefact['filename']}", str(target)
-    )
+    place = f"salt://bundles/{artefact['sha256']}/{artefact['filename']}"
+    try:
+        got = __salt__["cp.get_file"](place, str(target))
+    except SaltException as error:
+        raise errors.HolodeckError(
+            f"Package {artefact['filename']}: the master did not send it ({error}); "
+            "look whether it is up, then do it again."
+        ) from error
     return downloads.checked(artefact, target, bool(got))
 
 
@@ -451,11 +505,17 @@ def _name(value):
 
 
 def _check_layers(name, commit, layers):
+    if not (isinstance(layers, (list, tuple)) and layers):
+        raise SaltInvocationError(
+            f"layers {layers!r}: should be the list that `bundle.build` returned; "
+            "`holodeck.show` has it in a release's record."
+        )
     for layer in layers:
         if not names.is_layer(layer, name, commit):
             raise SaltInvocationError(
-                f"layers: {layer.get('root')!r} of {layer.get('package')!r} is no "
-                f"place of {name} {names.short(commit)}."
+                f"layers: {layer!r} is no layer of {name} {names.short(commit)}: it "
+                "needs the package, the root, the filename and the digests that "
+                "`bundle.build` returned."
             )
 
 

@@ -29,7 +29,7 @@ def installed(name, commit, layers, provenance=None, signature=""):
     """
     label = f"{name} {names.short(str(commit))}"
     try:
-        missing = __salt__["bundle.missing"](layers)
+        missing = __salt__["bundle.missing"](name, commit, layers)
         if not missing:
             return outcome.unchanged(name, f"Bundle {label} is already installed.")
         changes = {package: {"old": None, "new": "installed"} for package in missing}
@@ -59,6 +59,10 @@ def absent(name, keep=()):
 
     In test mode it reports the commits that would be removed.
     """
+    if not (isinstance(keep, (list, tuple)) and all(map(names.is_commit, keep))):
+        return outcome.failed(
+            name, f"keep {keep!r}: should be a list of full commit ids, 40 hex digits."
+        )
     try:
         there = __salt__["bundle.list"](name).get(name, [])
         current = __salt__["webapp.current"](name) or {}

@@ -3,7 +3,9 @@
 # One that dpkg was killed at is removed only by force.
 _HALVES = ("--force-remove-reinstreq",)
 # The second letter of a state: not installed, or its configuration files at most.
-_ABSENT = "nc"
+_ABSENT, _WHOLE = "nc", "i"
+# The command that finishes what was unpacked and is not configured.
+CONFIGURE = ["dpkg", "--configure", "--pending"]
 
 
 def stream_argv(package):
@@ -73,11 +75,12 @@ def parse_installed(text):
     """
     Return ``{name: version}`` from the listing.
 
-    A package that dpkg did not finish has no version: ``""``.
+    A package that dpkg did not finish has no version: ``""``. The first letter, what
+    an administrator wants of it, says nothing of that: ``h`` is one on hold.
     """
     rows = [line.split() for line in text.splitlines()]
     return {
-        row[1]: row[2] if row[0] == "ii" and row[2:] else ""
+        row[1]: row[2] if row[0][1:] == _WHOLE and row[2:] else ""
         for row in rows
         if row[0][1] not in _ABSENT
     }

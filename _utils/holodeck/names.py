@@ -20,6 +20,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[0-9a-f]{16}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")
 _BASE = re.compile(rf"{PREFIX}/(deps/[0-9a-f]{{16}}|[a-z0-9-]+/[0-9a-f]{{40}})")
 _PACKAGE = re.compile(r"holodeck-(deps-[0-9a-f]{16}|[a-z][a-z0-9-]*-[0-9a-f]{12})")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
@@ -73,19 +75,33 @@ def is_bundle_name(value):
 
 def is_layer(layer, name, commit):
     """
-    Tell whether a layer stays in its place: its words come from a builder.
+    Tell whether a layer is whole and stays in its place: it comes from a builder.
 
-    They decide what is put into place and what is removed.
+    Its words decide what is fetched, put into place and removed.
     """
+    if not (isinstance(layer, dict) and _is_artefact(layer)):
+        return False
     root, package = str(layer.get("root")), str(layer.get("package"))
     key = root.removeprefix(f"{PREFIX}/deps/")
     if _KEY.fullmatch(key):
         home, own = deps_root(key), deps_package(key)
     else:
         home, own = bundle_root(name, commit), app_package(name, commit)
-    deltas = layer.get("deltas", ())
-    return (root, package) == (home, own) and all(
-        _BASE.fullmatch(str(delta.get("base_root"))) for delta in deltas
+    return (
+        (root, package) == (home, own)
+        and bool(_SHA256.fullmatch(str(layer.get("tree"))))
+        and all(
+            _is_artefact(delta) and _BASE.fullmatch(str(delta.get("base_root")))
+            for delta in layer.get("deltas", ())
+        )
+    )
+
+
+def _is_artefact(value):
+    """Tell whether a file of the store is named by its digest and by a plain name."""
+    return bool(
+        _SHA256.fullmatch(str(value.get("sha256")))
+        and _FILENAME.fullmatch(value.get("filename") or "")
     )
 
 
@@ -127,6 +143,11 @@ def deps_package(key):
 def is_layer_package(value):
     """Tell whether a native package is a layer of some bundle, by its name."""
     return bool(_PACKAGE.fullmatch(value))
+
+
+def is_deps_package(value):
+    """Tell whether a native package is a layer of dependencies, by its name."""
+    return bool(_KEY.fullmatch(value.removeprefix(deps_package(""))))
 
 
 def package_of(home, name):

@@ -19,8 +19,8 @@ def of(kind):
     Return the module of one format.
 
     Both have ``packages()``, ``extract(package, folder)``, ``register(entries)``,
-    ``remove(packages)``, ``forget(packages)``, ``control_of(package)``,
-    ``write_index(layer, target)`` and ``label(folder)``.
+    ``remove(packages)``, ``forget(packages)``, ``mend()``, ``control_of(package)``,
+    ``write_index(layer, target)``, ``differences(layer)`` and ``label(folder)``.
     """
     return _FORMATS[kind]
 

@@ -7,15 +7,14 @@ dpkg learns of a layer by a package whose files it is told to leave alone
 
 import hashlib
 import io
-import tempfile
 import time
 from pathlib import Path
 
-from holodeck import deb_words
-from holodeck_bundle import deb_format
+from holodeck import deb_words, packaging
+from holodeck_bundle import deb_format, downloads
 from holodeck_io import errors, files, process
 
-_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", **process.PLAIN}
 _UMASK = 0o022
 # Seconds that another user of dpkg may take; an upgrade of a host is one.
 LOCK_S = 300
@@ -45,10 +44,10 @@ def label(folder):
 
 def register(entries):
     """Enter ``[(package file, root), …]``: the files are in place, or will be."""
-    with tempfile.TemporaryDirectory(prefix="holodeck-index-") as folder:
+    with downloads.scratch() as folder:
         indexed = []
         for number, (file, root) in enumerate(entries):
-            index = Path(folder, f"{number}.deb")
+            index = folder / f"{number}.deb"
             named = deb_format.write_names_alone(file, index)
             indexed.append((str(index if named else file), root))
         _dpkg(deb_words.register_argv(indexed))
@@ -60,6 +59,8 @@ def differences(layer):
     sums = process.run(query, check=False)
     if sums.returncode:
         return ["not in the package database, so its files are not known one by one"]
+    if packages().get(layer["package"]) != packaging.layer_version(layer["tree"]):
+        return ["the package database has other content by its name; install it again"]
     root = Path(layer["root"])
     listed = process.run(["dpkg-query", "--listfiles", layer["package"]]).stdout
     known = deb_words.parse_sums(sums.stdout, str(root))
@@ -102,8 +103,19 @@ def forget(packages_):
     One of another content, or that dpkg did not finish, goes so before it is entered
     anew: dpkg would remove the files that it knew, and is now to leave alone.
     """
-    with tempfile.TemporaryDirectory(prefix="holodeck-empty-") as empty:
-        _dpkg(deb_words.forget_argv(packages_, empty))
+    with downloads.scratch() as empty:
+        _dpkg(deb_words.forget_argv(packages_, str(empty)))
+
+
+def mend():
+    """
+    Finish what a dpkg that was killed has left, as apt asks for before anything else.
+
+    Half-entered layers of ours are forgotten: they are entered anew with their files.
+    """
+    if halves := [name for name, version in packages().items() if not version]:
+        forget(halves)
+    _dpkg(deb_words.CONFIGURE)
 
 
 def remove(doomed):

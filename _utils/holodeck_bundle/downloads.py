@@ -1,11 +1,21 @@
 """Packages on their way to this host: fetched under another name, and proven."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
 HOME = Path("/var/cache/holodeck/packages")
+
+
+@contextlib.contextmanager
+def scratch():
+    """Yield a new folder; one that a killed call leaves goes with the downloads."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=HOME) as folder:
+        yield Path(folder)
 
 
 def path_for(artefact):

@@ -16,7 +16,7 @@ import tarfile
 from pathlib import Path
 
 from holodeck import names, packaging
-from holodeck_bundle import database, delta, downloads, leftovers, receipts
+from holodeck_bundle import database, delta, downloads, leftovers, proof, receipts
 from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
 
@@ -52,25 +52,6 @@ def exclusive():
             leftovers.sweep(downloads.HOME)
 
 
-def absent(layers):
-    """Return the layers that have no folder here."""
-    return [layer for layer in layers if not Path(layer["root"]).is_dir()]
-
-
-def missing(layers):
-    """Return the layers whose files are not here, or not what was built."""
-    return [layer for layer in layers if differing([layer])]
-
-
-def differing(layers):
-    """Return the roots of the layers whose files are not what was built."""
-    return [
-        layer["root"]
-        for layer in layers
-        if files.tree_digest(layer["root"]) != layer["tree"]
-    ]
-
-
 def place(layers, kind, fetch):
     """
     Put layers in their places, durably; return those whose proof was part of it.
@@ -82,7 +63,8 @@ def place(layers, kind, fetch):
     fetch
         Called with an artefact; returns the path of its proven file.
     """
-    whole = [layer for layer in layers if not _place_difference(layer, fetch)]
+    format_ = database.of(kind)
+    whole = [x for x in layers if not _place_difference(x, fetch, format_)]
     _place_whole(whole, kind, fetch)
     return whole
 
@@ -99,7 +81,7 @@ def prove(layers, kind, fetch, proven=()):
     Raises :class:`~holodeck_io.errors.HolodeckError` for one that cannot be.
     """
     known = {layer["root"] for layer in proven}
-    damaged = missing([layer for layer in layers if layer["root"] not in known])
+    damaged = proof.missing([layer for layer in layers if layer["root"] not in known])
     for layer in damaged:
         log.warning("Layer %s: has other files than were built", layer["package"])
     _place_whole(damaged, kind, fetch)
@@ -112,14 +94,22 @@ def current(name):
     return link.readlink().name if link.is_symlink() else None
 
 
-def register(kind):
-    """Enter what came as a difference into the package database; return it."""
+def register(kind, layers=None):
+    """
+    Enter what came as a difference into the package database; return it.
+
+    layers
+        These alone; by default those of all bundles.
+    """
+    if layers is None:
+        receipts.discard_damaged()
+        layers = receipts.layers().values()
     format_ = database.of(kind)
     known = format_.packages()
     entered = []
-    for layer in receipts.layers().values():
+    for layer in layers:
         version = packaging.layer_version(layer["tree"])
-        if known.get(layer["package"]) != version and not differing([layer]):
+        if known.get(layer["package"]) != version and not proof.differing([layer]):
             target = downloads.HOME / f"{layer['package']}.index.{kind}"
             target.parent.mkdir(parents=True, exist_ok=True)
             format_.write_index(layer, target)
@@ -129,13 +119,21 @@ def register(kind):
     return sorted(entered)
 
 
-def remove(name, commits, kind):
+def remove(name, commits, kind, keep=()):
     """
     Remove bundles and the layers that no bundle needs any more.
 
+    keep
+        Commits that stay, whether they have a receipt or not.
+
     What a killed installation left goes too: its packages keep others from going.
+    Where something stays whose receipt is lost, no dependencies go: they may be its.
     The receipts go last, so that a removal that was cut off is done again.
     """
+    receipts.discard_damaged()
+    commits = [c for c in commits if c in receipts.installed(name).get(name, ())]
+    packages = database.of(kind).packages()
+    unknown = leftovers.unaccounted([(name, commit) for commit in keep])
     doomed = {
         layer["package"]: layer["root"]
         for commit in commits
@@ -143,9 +141,10 @@ def remove(name, commits, kind):
     }
     for package in receipts.layers(but=(name, commits)):
         doomed.pop(package, None)
-    doomed |= leftovers.orphans(database.of(kind).packages())
-    present = sorted(doomed.keys() & database.of(kind).packages().keys())
-    if present:
+    doomed |= leftovers.orphans(packages, unknown)
+    if unknown:
+        doomed = {p: r for p, r in doomed.items() if not names.is_deps_package(p)}
+    if present := sorted(doomed.keys() & packages.keys()):
         database.of(kind).remove(present)
     for root in doomed.values():
         # What is in no package (an unregistered layer, a stray file) goes too.
@@ -155,7 +154,7 @@ def remove(name, commits, kind):
     return sorted(doomed)
 
 
-def _place_difference(layer, fetch):
+def _place_difference(layer, fetch, format_):
     """Try to build the layer from a base; tell whether it is in place."""
     for candidate in layer.get("deltas", ()):
         base = Path(candidate["base_root"])
@@ -166,6 +165,7 @@ def _place_difference(layer, fetch):
             with _beside(layer) as made:
                 delta.apply(base, archive, made)
                 archive.unlink()
+                format_.label(made)
                 files.sync_filesystem(made)
                 _move_in(layer, made)
         except _UNFIT as error:
@@ -192,10 +192,12 @@ def _place_whole(layers, kind, fetch):
             for layer, package in zip(layers, packages, strict=True)
         ]
         # Flushed while they are read: what was written is in memory still.
-        flushed = pool.submit(files.sync_filesystem, made[0])
+        disks = {tree.stat().st_dev: tree for tree in made}.values()
+        flushed = [pool.submit(files.sync_filesystem, tree) for tree in disks]
         for layer, tree in zip(layers, made, strict=True):
             _check(layer, tree)
-        flushed.result()
+        for one in flushed:
+            one.result()
         entry.result()
         for layer, tree in zip(layers, made, strict=True):
             _move_in(layer, tree)
@@ -212,7 +214,7 @@ def _unpack(layer, package, folder, format_):
 
 
 def _check(layer, tree):
-    if files.tree_digest(tree) != layer["tree"]:
+    if not files.is_tree(tree, layer["tree"]):
         raise HolodeckError(
             f"Package {layer['filename']}: its files are not those that were built; "
             "look for a full disk, then release again."
@@ -247,19 +249,22 @@ def _enter(layers, packages, format_):
 def _beside(layer):
     """Yield a new folder on the file system of the layer's place, gone afterwards."""
     home = Path(layer["root"]).parent
-    home.mkdir(mode=0o755, parents=True, exist_ok=True)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    # Services run as users of their own, and root's umask may be 077.
+    files.make_folder(home.parent)
+    files.make_folder(home)
     staging = home / f".{Path(layer['root']).name}.new"
-    shutil.rmtree(staging, ignore_errors=True)
+    files.remove(staging)
     try:
         yield staging
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        files.remove(staging)
 
 
 def _move_in(layer, made):
     """Put a tree that is on the disk in its place in one step."""
     root = Path(layer["root"])
-    if root.exists():
+    if os.path.lexists(root):
         # A damaged layer, maybe with running processes: never a moment without.
         _exchange(made, root)
     else:

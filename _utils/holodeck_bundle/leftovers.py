@@ -1,10 +1,10 @@
 """What calls that were killed have left on a host."""
 
-import shutil
 from pathlib import Path
 
 from holodeck import names
 from holodeck_bundle import receipts
+from holodeck_io import files
 
 
 def sweep(downloads):
@@ -14,38 +14,52 @@ def sweep(downloads):
     The caller holds the lock under which they are made.
     """
     for path in (*downloads.glob("*"), *receipts.RECEIPTS.glob("*/.*.new")):
-        path.unlink()
+        files.remove(path)
     for path in Path(names.PREFIX).glob("*/.*.new"):
-        # A link is the new `current` of a switch, which has a lock of its own.
-        if not path.is_symlink():
-            shutil.rmtree(path)
+        # A switch makes its new `current` under a lock of its own.
+        if not path.name.startswith(".current."):
+            files.remove(path)
 
 
-def orphans(packages):
+def orphans(packages, unknown):
     """
     Return ``{package: root}`` of layers that no receipt names.
 
     packages
         Those in the package database; one whose files never came has no root.
-
-    There are none where something runs without a receipt: then the receipts are
-    what was lost.
+    unknown
+        What :func:`unaccounted` returned: these stay.
     """
-    known = receipts.layers()
-    roots = {
-        package: str(path)
-        for path in Path(names.PREFIX).glob("*/*")
-        if (package := names.package_of(path.parent.name, path.name))
-    }
-    if any(_runs_unknown(link, known) for link in Path(names.PREFIX).glob("*/current")):
-        return {}
+    known = receipts.layers().keys() | unknown
     found = {package: "" for package in packages if names.is_layer_package(package)}
     return {
         package: root
-        for package, root in {**found, **roots}.items()
+        for package, root in {**found, **_places()}.items()
         if package not in known
     }
 
 
-def _runs_unknown(link, known):
-    return names.package_of(link.parent.name, link.readlink().name) not in known
+def unaccounted(keep=()):
+    """
+    Return the packages of bundles that stay and have no receipt.
+
+    keep
+        ``[(name, commit), …]`` of what stays beside what runs.
+
+    What they lean on is not known, so it may be any layer of dependencies.
+    """
+    homes = Path(names.PREFIX).glob("*")
+    links = [link for home in homes if (link := home / "current").is_symlink()]
+    running = [(link.parent.name, link.readlink().name) for link in links]
+    staying = {names.package_of(name, commit) for name, commit in [*running, *keep]}
+    there = _places().keys() | {names.package_of(*one) for one in running}
+    return (staying & there) - receipts.layers().keys()
+
+
+def _places():
+    """Return ``{package: root}`` of the layers that have a folder here."""
+    return {
+        package: str(path)
+        for path in Path(names.PREFIX).glob("*/*")
+        if (package := names.package_of(path.parent.name, path.name))
+    }

@@ -14,7 +14,6 @@ from holodeck import names, rpm_header, rpm_words
 from holodeck_io import files, process
 from holodeck_io.errors import HolodeckError
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 SELINUX = Path("/sys/fs/selinux/enforce")
 
 
@@ -34,7 +33,7 @@ def extract(package_file, folder):
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     argv = rpm_words.extract_argv(str(Path(package_file).resolve()), str(folder))
-    process.run(argv, env=_ENVIRONMENT)
+    process.run(argv, env=process.PLAIN)
     shutil.rmtree(folder / rpm_words.SCRATCH_DATABASE)
 
 
@@ -51,7 +50,7 @@ def label(folder):
 def unmet(package_file, dbpath=None):
     """Return what a package or an index needs that no package here provides."""
     argv = rpm_words.unmet_argv(str(package_file), dbpath)
-    done = process.run(argv, check=False, env=_ENVIRONMENT)
+    done = process.run(argv, check=False, env=process.PLAIN)
     found = rpm_words.parse_unmet(done.stderr)
     if done.returncode and "Failed dependencies" not in done.stderr:
         raise HolodeckError(
@@ -64,13 +63,13 @@ def unmet(package_file, dbpath=None):
 def register(entries, dbpath=None):
     """Enter ``[(package file or index, root), …]``: files are in place, or will be."""
     packages_ = [str(file) for file, _ in entries]
-    process.run(rpm_words.register_argv(packages_, dbpath), env=_ENVIRONMENT)
+    process.run(rpm_words.register_argv(packages_, dbpath), env=process.PLAIN)
 
 
 def differences(layer, dbpath=None):
     """Return which files of a layer are not its package's, and how they differ."""
     done = process.run(
-        rpm_words.verify_argv(layer["package"], dbpath), check=False, env=_ENVIRONMENT
+        rpm_words.verify_argv(layer["package"], dbpath), check=False, env=process.PLAIN
     )
     if "is not installed" in done.stdout:
         return ["not in the package database, so its files are not known one by one"]
@@ -86,9 +85,13 @@ def forget(packages_):
     """Do nothing: what is entered replaces what was, and files are left alone."""
 
 
+def mend():
+    """Do nothing: rpm needs no help to go on after it was killed."""
+
+
 def remove(doomed, dbpath=None):
     """Remove packages and their files."""
-    process.run(rpm_words.remove_argv(doomed, dbpath), env=_ENVIRONMENT)
+    process.run(rpm_words.remove_argv(doomed, dbpath), env=process.PLAIN)
 
 
 def header_of(package_file):

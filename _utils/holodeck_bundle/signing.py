@@ -51,16 +51,16 @@ def sign(manifest, fingerprint, home=HOME):
     return done.stdout
 
 
-def verify(manifest, signature, keyring=KEYRING, fingerprint=None):
+def verify(manifest, signature, keyring=None, fingerprint=None):
     """
     Raise unless ``manifest`` is what a trusted key signed.
 
     keyring
-        The file that :func:`import_keys` wrote.
+        The file that :func:`import_keys` wrote; by default this host's.
     fingerprint
         The key that must have signed; any of the keyring by default.
     """
-    what = _title(manifest)
+    what, keyring = _title(manifest), keyring or KEYRING
     wanted = _fingerprint(fingerprint, what) if fingerprint else None
     if not signature:
         raise errors.HolodeckError(
@@ -77,14 +77,14 @@ def verify(manifest, signature, keyring=KEYRING, fingerprint=None):
         raise errors.HolodeckError(f"{what}: is not installed: {fault}.")
 
 
-def import_keys(armoured, keyring=KEYRING):
+def import_keys(armoured, keyring=None):
     """
     Make ``keyring`` hold the public keys of a text; tell whether that changed it.
 
     armoured
         One or several ASCII-armoured blocks, as ``gpg --armor --export`` prints.
     """
-    wanted, path = armour.public_keys(armoured), Path(keyring)
+    wanted, path = armour.public_keys(armoured), Path(keyring or KEYRING)
     if path.is_file() and path.read_bytes() == wanted:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

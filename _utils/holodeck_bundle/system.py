@@ -4,8 +4,6 @@ from holodeck import system_packages
 from holodeck_io import process
 from holodeck_io.errors import HolodeckError
 
-_PLAIN = {"LC_ALL": "C.UTF-8"}
-
 
 def missing(packages, kind):
     """
@@ -32,7 +30,9 @@ def missing(packages, kind):
     names = sorted({one.name for group in wanted.values() for one in group})
     # rpm's status counts the names that nobody provides.
     done = process.run(
-        system_packages.installed_argv(kind, names), check=kind == "deb", env=_PLAIN
+        system_packages.installed_argv(kind, names),
+        check=kind == "deb",
+        env=process.PLAIN,
     )
     installed = system_packages.parse_installed(done.stdout, kind)
     return system_packages.missing(packages, installed, kind)

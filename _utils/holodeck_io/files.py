@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def link_atomic(link, target):
     sync_folder(link.parent)
 
 
+def remove(path):
+    """Remove whatever is at ``path``, a link itself; it need not be there."""
+    path = Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def make_folder(path):
+    """Make a folder that everybody may read, whatever the umask; it may be there."""
+    Path(path).mkdir(exist_ok=True)
+    Path(path).chmod(0o755)
+
+
 def sync_folder(folder):
     """Make the names in ``folder`` survive a power loss."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -86,12 +102,12 @@ def tree_entries(root):
     """
     Yield ``(path, type, mode, content)`` of everything below ``root``, sorted.
 
-    ``content`` is a file's SHA-256, a link's target, or empty for a folder.
-    Owners and times are left out: the package sets them.
+    ``content`` is a file's SHA-256, a link's target, or empty for a folder. A pipe or
+    a socket is ``other`` and never opened. Owners and times are left out: the package
+    sets them.
     """
-    root, buffer = os.fspath(root), _buffer()
-    for name in names_below(root):
-        yield name, *_entry(f"{root}/{name}", buffer)
+    for name, _, *entry in _entries(root):
+        yield name, *entry
 
 
 def tree_sums(root):
@@ -104,7 +120,7 @@ def tree_sums(root):
     digest = hashlib.sha256()
     for name in names_below(root):
         md5 = hashlib.md5(usedforsecurity=False)
-        entry = _entry(f"{root}/{name}", buffer, md5)
+        _, *entry = _entry(f"{root}/{name}", buffer, md5)
         if entry[0] == "file":
             size = Path(root, name).stat().st_size
             sums[name] = (md5.hexdigest(), size)
@@ -118,16 +134,25 @@ def _buffer():
 
 
 def _line(entry):
-    return "\0".join(entry).encode() + b"\n"
+    return os.fsencode("\0".join(entry)) + b"\n"
+
+
+def _entries(root):
+    root, buffer = os.fspath(root), _buffer()
+    for name in names_below(root):
+        yield name, *_entry(f"{root}/{name}", buffer)
 
 
 def _entry(path, buffer, *more):
-    mode = os.lstat(path).st_mode
+    facts = os.lstat(path)
+    owner, mode = (facts.st_uid, facts.st_gid), facts.st_mode
     if stat.S_ISLNK(mode):
-        return "link", "", os.readlink(path)  # noqa: PTH115  # thousands of them
+        return owner, "link", "", os.readlink(path)  # noqa: PTH115  # thousands of them
     if stat.S_ISDIR(mode):
-        return "folder", oct(stat.S_IMODE(mode)), ""
-    return "file", oct(stat.S_IMODE(mode)), _sha256(path, buffer, *more)
+        return owner, "folder", oct(stat.S_IMODE(mode)), ""
+    if not stat.S_ISREG(mode):
+        return owner, "other", oct(stat.S_IMODE(mode)), ""
+    return owner, "file", oct(stat.S_IMODE(mode)), _sha256(path, buffer, *more)
 
 
 def _sha256(path, buffer, *more):
@@ -160,6 +185,26 @@ def tree_digest(root):
     for entry in tree_entries(root):
         digest.update(_line(entry))
     return digest.hexdigest()
+
+
+def is_tree(root, digest):
+    """
+    Tell whether ``root`` is a folder of root's that is what :func:`tree_digest` saw.
+
+    It has the mode 755, and all below it is root's too: nobody else may change it.
+    """
+    try:
+        facts = os.lstat(root)
+    except FileNotFoundError:
+        return False
+    if facts.st_mode != stat.S_IFDIR | 0o755 or facts.st_uid or facts.st_gid:
+        return False
+    found = hashlib.sha256()
+    for name, owner, *entry in _entries(root):
+        if any(owner):
+            return False
+        found.update(_line((name, *entry)))
+    return found.hexdigest() == digest
 
 
 def link_tree(origin, target, skip):

@@ -7,6 +7,9 @@ import subprocess
 
 from holodeck_io.errors import CommandError
 
+# What is read of a command's words is read in English; LANGUAGE would count more than
+# LC_ALL.
+PLAIN = {"LC_ALL": "C.UTF-8", "LANGUAGE": None}
 _HEAD_LINES = 5
 _TAIL_LINES = 15
 

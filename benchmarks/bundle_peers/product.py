@@ -26,7 +26,7 @@ sys.path.insert(0, str(CLONE / "_utils"))
 
 from holodeck.spec import artefacts  # noqa: E402 - needs the path
 from holodeck_build import packing, recipe, source  # noqa: E402
-from holodeck_bundle import downloads, install, receipts  # noqa: E402
+from holodeck_bundle import downloads, install, proof, receipts  # noqa: E402
 from holodeck_io import files  # noqa: E402
 
 _KIND = "deb"
@@ -72,12 +72,12 @@ def installed(manifest):
             shutil.copy(artefact["file"], downloads.path_for(artefact))
         files.sync_filesystem("/")
         with _clock() as report:
-            proven = install.place(install.absent(layers), _KIND, fetch)
-        with _clock() as proof:
+            proven = install.place(proof.absent(layers), _KIND, fetch)
+        with _clock() as proving:
             if install.prove(layers, _KIND, fetch, proven):
                 raise SystemExit("a layer had to be mended: the figures say nothing")
             receipts.keep(bundle["name"], bundle["commit"], layers)
-    return {**report, "proof": proof["cost"]}
+    return {**report, "proof": proving["cost"]}
 
 
 def moved(old, new):

@@ -59,7 +59,8 @@ class Host:
         found = self.store.get(path)
         return shutil.copy(found, dest) if found else ""
 
-    def _pkg_install(self, pkgs):
+    def _pkg_install(self, pkgs, refresh):
+        assert refresh
         self.asked.append(pkgs)
         for deed in self.brings:
             deed()
@@ -161,9 +162,7 @@ def _redirect(home, patch):
     patch.setattr(names, "STATE", str(home / "state"))
     patch.setattr(downloads, "HOME", home / "downloads")
     patch.setattr(receipts, "RECEIPTS", home / "receipts")
-    keyring = home / "keyring.gpg"
-    patch.setattr(signing.import_keys, "__defaults__", (keyring,))
-    patch.setattr(signing.verify, "__defaults__", (keyring, None))
+    patch.setattr(signing, "KEYRING", home / "keyring.gpg")
 
 
 def _dpkg(home, patch):

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from holodeck import packaging
-from holodeck_bundle import deb, delta, downloads, install, receipts
+from holodeck_bundle import deb, delta, downloads, install, proof, receipts
 from holodeck_io import files
 
 
@@ -71,7 +71,7 @@ def install_packages(packages, commit, name="guestbook"):
     def fetch(wanted):
         return _fetch(wanted, files_of)
 
-    proven = install.place(install.absent(layers), "deb", fetch)
+    proven = install.place(proof.absent(layers), "deb", fetch)
     install.prove(layers, "deb", fetch, proven)
     return receipts.keep(name, commit, layers)
 

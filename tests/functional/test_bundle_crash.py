@@ -10,7 +10,7 @@ from bundle_host import Host, bundle
 from mortal import killed_at_program, killed_at_step
 
 from holodeck import names
-from holodeck_bundle import install, receipts
+from holodeck_bundle import proof, receipts
 from holodeck_io import files
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -93,7 +93,7 @@ class Scene:
 
     def check_end(self, step, expected, packages):
         """The host is exactly as if nothing had happened."""
-        assert install.differing(expected["layers"]) == [], step
+        assert proof.differing(expected["layers"]) == [], step
         assert self.host.known() == packages, step
         assert self.host.leftovers() == [], step
         assert _trees() == self.trees, step
@@ -193,4 +193,4 @@ def test_prune_without_receipts_removes_nothing(tmp_path, monkeypatch):
     scene = Scene(tmp_path, monkeypatch, "deb")
     shutil.rmtree(receipts.RECEIPTS)
     assert scene.host.call("prune", "guestbook", []) == []
-    assert install.differing(scene.old["layers"]) == []
+    assert proof.differing(scene.old["layers"]) == []

@@ -6,7 +6,7 @@ import pytest
 from bundle_host import Host, bundle
 from mortal import on_disk
 
-from holodeck_bundle import install
+from holodeck_bundle import proof
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
@@ -58,7 +58,7 @@ def _fill_up(disk, works, monkeypatch, make):
     assert failed >= 3
     host.install(new)
     host.call("register")
-    assert install.differing(new["layers"]) == []
+    assert proof.differing(new["layers"]) == []
     packages = {layer["package"] for one in (old, new) for layer in one["layers"]}
     assert host.known() == sorted(packages)
     assert host.leftovers() == []

@@ -39,6 +39,10 @@ def _two(host):
     return bundle(A, deps, first), bundle(B, deps, second)
 
 
+def _told(made):
+    return {key: made[key] for key in ("name", "commit", "layers")}
+
+
 def _digests(made):
     return {layer["root"]: layer["tree"] for layer in made["layers"]}
 
@@ -79,7 +83,7 @@ def test_install_again_changes_nothing(host):
     inode = Path(second["layers"][1]["root"]).stat().st_ino
     host.fetched.clear()
     assert host.install(second) == {"digest": _digests(second), "changes": {}}
-    assert host.call("missing", second["layers"]) == []
+    assert host.call("missing", **_told(second)) == []
     assert host.fetched == []
     assert Path(second["layers"][1]["root"]).stat().st_ino == inode
 
@@ -103,7 +107,7 @@ def test_install_edited_layer_is_mended_and_named(host):
     first, _ = _two(host)
     host.install(first)
     Path(first["layers"][0]["root"], "file").write_text("edited")
-    assert host.call("missing", first["layers"]) == [first["layers"][0]["package"]]
+    assert host.call("missing", **_told(first)) == [first["layers"][0]["package"]]
     assert list(host.install(first)["changes"]) == [first["layers"][0]["package"]]
     assert _on_disk(first) == _digests(first)
 

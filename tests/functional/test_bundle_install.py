@@ -10,7 +10,7 @@ import pytest
 from layer_maker import Package, install_packages, remake
 
 from holodeck import names
-from holodeck_bundle import deb, downloads, install, receipts
+from holodeck_bundle import deb, downloads, install, proof, receipts
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
@@ -81,13 +81,13 @@ def test_install_proves_and_keeps_a_receipt(host, bundles):
 def test_install_again_installs_nothing(host, bundles):
     """What is there with the right bytes is not missing."""
     install_packages(bundles[A], A)
-    assert install.missing([p.layer for p in bundles[A]]) == []
+    assert proof.missing([p.layer for p in bundles[A]]) == []
 
 
 def test_install_next_commit_needs_its_own_layer_alone(host, bundles):
     """Bundles lie side by side; the shared layer is not installed again."""
     install_packages(bundles[A], A)
-    missing = install.missing([p.layer for p in bundles[B]])
+    missing = proof.missing([p.layer for p in bundles[B]])
     assert missing == [bundles[B][1].layer]
     install_packages(bundles[B], B)
     assert Path(bundles[A][1].layer["root"], "file").read_text() == A
@@ -108,9 +108,9 @@ def test_install_damaged_layer_is_mended(host, bundles, harm):
     """A layer whose files were touched is missing, and installed anew."""
     install_packages(bundles[A], A)
     harm(Path(bundles[A][1].layer["root"], "file"))
-    assert install.missing([p.layer for p in bundles[A]]) == [bundles[A][1].layer]
+    assert proof.missing([p.layer for p in bundles[A]]) == [bundles[A][1].layer]
     install_packages(bundles[A], A)
-    assert install.differing([p.layer for p in bundles[A]]) == []
+    assert proof.differing([p.layer for p in bundles[A]]) == []
 
 
 def test_install_stray_file_is_mended(host, bundles):
@@ -143,7 +143,7 @@ def test_place_difference_from_a_damaged_base_takes_the_whole(host, bundles):
     install_packages(bundles[A], A)
     Path(bundles[A][1].layer["root"], "stray").touch()
     install_packages(bundles[B], B)
-    assert install.differing([p.layer for p in bundles[B]]) == []
+    assert proof.differing([p.layer for p in bundles[B]]) == []
 
 
 def test_register_enters_what_came_as_a_difference(host, bundles):
@@ -185,10 +185,10 @@ def test_place_cut_off_converges(host, bundles, monkeypatch, step, way):
             patch.setattr(install, "_move_in", cut)
             with pytest.raises(KeyboardInterrupt):
                 install_packages(bundles[B], B)
-    assert not _there(layer["root"]) or install.differing([layer]) == []
+    assert not _there(layer["root"]) or proof.differing([layer]) == []
     install_packages(bundles[B], B)
-    assert install.differing([layer]) == []
-    assert install.differing([p.layer for p in bundles[A]]) == []
+    assert proof.differing([layer]) == []
+    assert proof.differing([p.layer for p in bundles[A]]) == []
 
 
 _HOLD_LOCK = """

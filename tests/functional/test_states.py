@@ -49,7 +49,7 @@ class Host:
         if self.error:
             raise self.error
 
-    def _missing(self, layers):
+    def _missing(self, name, commit, layers):
         return [x["package"] for x in layers if x["package"] not in self.packages]
 
     def _install(self, name, commit, layers, provenance, signature):

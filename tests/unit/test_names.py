@@ -107,14 +107,17 @@ def test_is_bundle_name_takes_services_and_their_suites(value, legal):
 
 
 _KEY = "0011223344556677"
+_FILE = {"sha256": "d" * 64, "filename": "some-1.2~rc1+x.deb"}
 _APP = {
+    **_FILE, "tree": "e" * 64,
     "root": f"/opt/holodeck/guestbook/{COMMIT}",
     "package": "holodeck-guestbook-4f2c1e9d0a1b",
-}
+}  # fmt: skip
 _DEPS = {
+    **_FILE, "tree": "e" * 64,
     "root": f"/opt/holodeck/deps/{_KEY}",
     "package": f"holodeck-deps-{_KEY}",
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("layer", [_APP, _DEPS], ids=["app", "deps"])
@@ -122,7 +125,7 @@ _DEPS = {
 def test_is_layer_takes_its_own_place(layer, base):
     """A layer lies in its bundle's folder or in that of its dependencies' key."""
     assert names.is_layer(layer, "guestbook", COMMIT)
-    followed = {**layer, "deltas": [{"base_root": base["root"]}]}
+    followed = {**layer, "deltas": [{**_FILE, "base_root": base["root"]}]}
     assert names.is_layer(followed, "guestbook", COMMIT)
 
 
@@ -136,11 +139,16 @@ def test_is_layer_takes_its_own_place(layer, base):
         {"root": "/opt/holodeck/guestbook/" + "0" * 40},
         {"root": _DEPS["root"]}, {"root": _KEY, "package": _DEPS["package"]},
         {"package": _DEPS["package"]}, {"package": "bash"}, {"package": None},
-        {"deltas": [{"base_root": "/etc"}]}, {"deltas": [{}]},
-        {"deltas": [{"base_root": "/opt/holodeck/../../etc"}]},
-        {"deltas": [{"base_root": "/opt/holodeck/guestbook/current"}]},
-        {"deltas": [{"base_root": _APP["root"]}, {"base_root": "/"}]},
-        {"deltas": [{"base_root": f"deps/{_KEY}"}]},
+        {"deltas": [{**_FILE, "base_root": "/etc"}]}, {"deltas": [_FILE]},
+        {"deltas": [{**_FILE, "base_root": "/opt/holodeck/../../etc"}]},
+        {"deltas": [{**_FILE, "base_root": "/opt/holodeck/guestbook/current"}]},
+        {"deltas": [{**_FILE, "base_root": _APP["root"]},
+                    {**_FILE, "base_root": "/"}]},
+        {"deltas": [{**_FILE, "base_root": f"deps/{_KEY}"}]},
+        {"deltas": [{"base_root": _DEPS["root"], "sha256": "d" * 64}]},
+        {"sha256": None}, {"sha256": "../" + "d" * 61}, {"tree": None},
+        {"tree": "e" * 63}, {"filename": "../up.deb"}, {"filename": ""},
+        {"filename": "-x.deb"}, {"filename": "a/b.deb"}, {"filename": ".."},
     ],
     ids=str,
 )  # fmt: skip
@@ -158,3 +166,19 @@ def test_host_counts_within_its_role():
 def test_unit_tells_hyphenated_names_apart():
     """Two services never share a unit."""
     assert names.unit("a", "b-c") != names.unit("a-b", "c")
+
+
+@pytest.mark.parametrize("value", ["x", None, 7, [], {}])
+def test_is_layer_refuses_what_is_none(value):
+    """Whatever comes instead of a layer is told apart without an error of Python's."""
+    assert not names.is_layer(value, "guestbook", COMMIT)
+
+
+@pytest.mark.parametrize(
+    ("package", "deps"),
+    [(f"holodeck-deps-{_KEY}", True), (_APP["package"], False),
+     (f"holodeck-deps-x-{_KEY[:12]}", False), ("holodeck-deps-", False)],
+)  # fmt: skip
+def test_is_deps_package_tells_shared_layers(package, deps):
+    """A service whose name begins like it is not taken for shared dependencies."""
+    assert names.is_deps_package(package) is deps
