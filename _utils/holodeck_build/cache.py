@@ -9,6 +9,7 @@ import hashlib
 import json
 import platform
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,23 @@ from holodeck_build.packing import Packer, Tree
 from holodeck_io import files
 
 # Trees that nobody asked for in so long go, but never the newest few.
-_KEPT, _KEPT_S = 6, 14 * 24 * 3600
+_DAY_S = 24 * 3600
+_KEPT, _KEPT_S = 6, 14 * _DAY_S
 
 
 @dataclass(frozen=True)
 class Builder:
-    """What both layers are built by, and for: one interpreter, packager and index."""
+    """
+    What both layers are built by, and for: one interpreter, packager and index.
+
+    ``tools`` are the system packages to build with, and their versions: what a
+    package without a wheel finds here decides what it becomes.
+    """
 
     interpreter: Interpreter
     pack: Packer
     env: dict
+    tools: tuple = ()
 
     @property
     def suffix(self):
@@ -59,8 +67,8 @@ class Dependencies:
         return self.tree.prefix
 
 
-def deps_key(lock, interpreter):
-    """Return the key of a dependencies' layer: what its bytes depend on."""
+def lock_key(lock, interpreter):
+    """Return the key of what a lock asks for: of one, one layer is made at a time."""
     system = platform.freedesktop_os_release()
     parts = (
         str(spec.FORMAT), lock.text, interpreter.banner, platform.machine(),
@@ -69,13 +77,63 @@ def deps_key(lock, interpreter):
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
+def content_key(key, prefix):
+    """
+    Return the key of a dependencies' layer: of its lock, and of what came of it.
+
+    A package without a wheel may be built to other bytes on another day or builder.
+    They get a place of their own on hosts, whose services keep what they started with.
+    """
+    digest = hashlib.sha256(key.encode())
+    for record in sorted(Path(prefix).glob("lib/*/site-packages/*.dist-info/RECORD")):
+        digest.update(record.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def known(lock, builder):
+    """Return the :class:`Dependencies` that came of a lock here, or ``None``."""
+    with contextlib.suppress(OSError):
+        key = _note(lock, builder).read_text(encoding="ascii")
+        found = Dependencies(key, deps_home(key, builder), lock)
+        if is_packed(found.home):
+            return found
+    return None
+
+
+def remember(found, builder):
+    """Keep which layer came of a lock."""
+    note = _note(found.lock, builder)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    files.write_atomic(note, found.key)
+
+
+def _note(lock, builder):
+    words = (lock_key(lock, builder.interpreter), *builder.tools)
+    name = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
+    return source.CACHE / "locks-made" / f"{name}-{builder.suffix}"
+
+
+def workshop():
+    """Return a context of a new folder for one build's work."""
+    home = source.CACHE / "work"
+    home.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=home)
+
+
 def prune():
-    """Remove trees and packages that this builder has not needed for long."""
-    for shelf in (source.CACHE / "layers", *(source.CACHE / "bundles").glob("*")):
+    """Remove what this builder has not needed for long, and what died in its work."""
+    kept = [source.CACHE / "layers", source.CACHE / "backends"]
+    kept += (source.CACHE / "bundles").glob("*")
+    for shelf in kept:
         homes = [home for home in shelf.glob("*") if not home.name.startswith(".")]
         for home in sorted(homes, key=_age)[_KEPT:]:
             if _age(home) > _KEPT_S:
                 shutil.rmtree(home, ignore_errors=True)
+    # No build takes as long.
+    unfinished = [home for shelf in kept for home in shelf.glob(".build-*")]
+    for home in (*unfinished, *(source.CACHE / "work").glob("*")):
+        if _age(home) > _DAY_S:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _age(path):
@@ -89,7 +147,7 @@ def _age(path):
 def donor(builder, bases, lock):
     """Return the dependencies to start from: those of ``bases``, or the newest."""
     shelf = source.CACHE / "layers"
-    homes = [home_of(base["root"], builder) for base in bases if base["role"] == "deps"]
+    homes = [home_of(base, builder) for base in bases if base["role"] == "deps"]
     homes += sorted(shelf.glob(f"*-{builder.suffix}"), key=_age)
     for home in homes:
         with contextlib.suppress(OSError, ValueError):
@@ -101,10 +159,10 @@ def donor(builder, bases, lock):
     return None
 
 
-def app_donor(home, builder, bases):
+def app_donor(shelf, builder, bases):
     """Return an application's tree that was built before, for what it has compiled."""
-    homes = [home_of(base["root"], builder) for base in bases if base["role"] == "app"]
-    homes += sorted(home.parent.glob(f"*-{builder.suffix}"), key=_age)
+    homes = [home_of(base, builder) for base in bases if base["role"] == "app"]
+    homes += sorted(shelf.glob(f"*-{builder.suffix}"), key=_age)
     for found in homes:
         with contextlib.suppress(OSError, ValueError):
             layer = json.loads((found / "layer.json").read_text(encoding="utf-8"))
@@ -129,15 +187,22 @@ def is_packed(home):
     """
     Tell whether dependencies were finished: a build may have died, or its disk.
 
-    Applications copy their scripts, which are looked at; the rest of the tree is
-    before another is made of it.
+    Applications copy their scripts, which are looked at, as is the package; the rest
+    of the tree is before another is made of it.
     """
     with contextlib.suppress(OSError, ValueError, KeyError):
         layer = json.loads((home / "layer.json").read_text(encoding="utf-8"))
         facts = json.loads((home / "facts.json").read_text(encoding="utf-8"))
         scripts = files.tree_digest(f"{home}/root{layer['root']}/bin")
-        whole = Path(layer["file"]).stat().st_size == layer["size"]
-        return whole and scripts == facts["scripts"]
+        return scripts == facts["scripts"] and has_package(home)
+    return False
+
+
+def has_package(home):
+    """Tell whether a folder of the cache has the package that its note names."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        layer = json.loads((home / "layer.json").read_text(encoding="utf-8"))
+        return files.sha256_file(home / layer["filename"]) == layer["sha256"]
     return False
 
 
@@ -149,12 +214,12 @@ def tree_in(home):
         return None
 
 
-def home_of(root, builder):
-    """Return where the layer of that place on hosts lies on this builder."""
-    *_, name, version = root.split("/")
+def home_of(layer, builder):
+    """Return where a layer of hosts lies on this builder."""
+    *_, name, version = layer["root"].split("/")
     if name == "deps":
         return deps_home(version, builder)
-    return app_home(name, version, builder)
+    return app_home(name, version, layer["sha256"], builder)
 
 
 def deps_home(key, builder):
@@ -162,6 +227,12 @@ def deps_home(key, builder):
     return source.CACHE / "layers" / f"{key}-{builder.suffix}"
 
 
-def app_home(name, commit, builder):
-    """Return the folder of one bundle's own layer."""
-    return source.CACHE / "bundles" / name / f"{commit}-{builder.suffix}"
+def app_home(name, commit, sha256, builder):
+    """
+    Return the folder of one bundle's own layer.
+
+    Of a commit there are several where it is built by several recipes: what one
+    build is about to push is never replaced by another.
+    """
+    folder = f"{commit}-{sha256[:16]}-{builder.suffix}"
+    return source.CACHE / "bundles" / name / folder

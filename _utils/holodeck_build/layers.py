@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from holodeck import names, sbom
-from holodeck_build import cache, libraries, lockfile, tree, uv
+from holodeck_build import cache, libraries, lockfile, source, tree, uv
 from holodeck_build.packing import Layer, Tree
 from holodeck_bundle import delta, inventory
 from holodeck_io import errors, files
@@ -27,19 +27,23 @@ def dependencies(lock, builder, bases):
     Return the :class:`~holodeck_build.cache.Dependencies` of a lock.
 
     They are installed where they are new. The caller holds the builder's lock of
-    their key until they are packed.
+    their lock's key until they are packed.
     """
-    key = cache.deps_key(lock, builder.interpreter)
-    found = cache.Dependencies(key, cache.deps_home(key, builder), lock)
-    if cache.is_packed(found.home):
+    if found := cache.known(lock, builder):
         os.utime(found.home)
         return found
-    found.home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=found.home.parent, prefix=".build-") as work:
-        new = replace(found, home=Path(work, "home"))
-        _install(new, builder, cache.donor(builder, bases, lock))
-        shutil.rmtree(found.home, ignore_errors=True)
-        new.home.rename(found.home)
+    shelf = source.CACHE / "layers"
+    shelf.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=shelf, prefix=".build-") as work:
+        key = cache.lock_key(lock, builder.interpreter)
+        made = cache.Dependencies(key, Path(work, "home"), lock)
+        made = _install(made, builder, cache.donor(builder, bases, lock))
+        found = replace(made, home=cache.deps_home(made.key, builder))
+        # Other tools may have come to the same.
+        if not cache.is_packed(found.home):
+            shutil.rmtree(found.home, ignore_errors=True)
+            made.home.rename(found.home)
+    cache.remember(found, builder)
     return found
 
 
@@ -78,13 +82,13 @@ def application(name, commit, found, builder, recipe, needs=(), bases=()):
 
     Returns the :class:`Layer`; its tree and package stay in the builder's cache.
     """
-    home = cache.app_home(name, commit, builder)
-    home.parent.mkdir(parents=True, exist_ok=True)
+    shelf = source.CACHE / "bundles" / name
+    shelf.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(dir=home.parent, prefix=".build-") as work,
+        tempfile.TemporaryDirectory(dir=shelf, prefix=".build-") as work,
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
-        donor = pool.submit(cache.app_donor, home, builder, bases)
+        donor = pool.submit(cache.app_donor, shelf, builder, bases)
         new = Path(work, "home")
         package, root = names.app_package(name, commit), names.bundle_root(name, commit)
         made = Tree("app", package, root, new / "root")
@@ -96,8 +100,14 @@ def application(name, commit, found, builder, recipe, needs=(), bases=()):
         depends = (names.deps_package(found.key),)
         layer = builder.pack.layer(made, new, depends, [*needs, *linked], epoch)
         (new / "layer.json").write_text(json.dumps(asdict(layer)), encoding="utf-8")
-        shutil.rmtree(home, ignore_errors=True)
-        new.rename(home)
+        home = cache.app_home(name, commit, layer.sha256, builder)
+        with source.locked(f"bundle-{home.name}"):
+            if cache.has_package(home):
+                # Another build of the same may be about to push it.
+                os.utime(home)
+            else:
+                shutil.rmtree(home, ignore_errors=True)
+                new.rename(home)
     made = replace(made, top=home / "root")
     layer = replace(layer, file=str(home / layer.filename))
     return replace(layer, deltas=differences(made, builder, bases))
@@ -115,12 +125,16 @@ def differences(made, builder, bases):
     base = next((b for b in bases if b["role"] == made.role), None)
     if base is None or base["root"] == made.root:
         return ()
-    home = cache.home_of(base["root"], builder)
+    home = cache.home_of(base, builder)
     if cache.tree_in(home) != base["tree"]:
         return ()
-    name = f"{made.package}.from-{base['package'].rpartition('-')[2]}.delta"
-    target = made.top.parent / name
-    delta.create(f"{home}/root{base['root']}", made.prefix, target)
+    target = made.top.parent / f"{made.package}.from-{base['tree'][:12]}.delta"
+    if not target.exists():
+        # Another build may be about to push it: it is never written in place.
+        with cache.workshop() as folder:
+            fresh = Path(folder, target.name)
+            delta.create(f"{home}/root{base['root']}", made.prefix, fresh)
+            fresh.rename(target)
     candidate = {
         "base_root": base["root"],
         "file": str(target),
@@ -132,7 +146,11 @@ def differences(made, builder, bases):
 
 
 def _install(found, builder, donor):
-    """Fill the dependencies' tree, from a donor's where that comes out right."""
+    """
+    Fill the dependencies' tree, from a donor's where that comes out right.
+
+    Returns them by the key of what they came to be.
+    """
     prefix, interpreter = found.prefix, builder.interpreter
     if donor and not _follows(found, builder, donor):
         shutil.rmtree(prefix, ignore_errors=True)
@@ -152,7 +170,11 @@ def _install(found, builder, donor):
         "scripts": files.tree_digest(prefix / "bin"),
     }  # fmt: skip
     (found.home / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-    _describe(found, interpreter, needed.depends, builder.pack.kind)
+    made = replace(found, key=cache.content_key(found.key, prefix))
+    prefix.rename(made.prefix)
+    tree.normalise_parents(made.prefix, made.tree.top, tree.EPOCH)
+    _describe(made, interpreter, needed.depends, builder.pack.kind)
+    return made
 
 
 def _follows(found, builder, donor):

@@ -6,8 +6,8 @@ import json
 import shlex
 import shutil
 import tempfile
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
+from pathlib import Path, PurePosixPath
 
 from holodeck.spec import FORMAT
 from holodeck_build import (
@@ -15,6 +15,7 @@ from holodeck_build import (
     indexes,
     layers,
     lockfile,
+    project,
     sandbox,
     source,
     tree,
@@ -43,7 +44,7 @@ def build(name, commit, spec, pack, bases=(), private=()):
     _check_tools(spec, pack.kind)
     interpreter = Interpreter.find(spec.get("python", ""))
     with (
-        tempfile.TemporaryDirectory(prefix="holodeck-source-") as folder,
+        cache.workshop() as folder,
         indexes.environment(private) as env,
         concurrent.futures.ThreadPoolExecutor() as pool,
     ):
@@ -53,10 +54,11 @@ def build(name, commit, spec, pack, bases=(), private=()):
         epoch = _checkout(spec, commit, checkout)
         lock = _lock(spec, checkout, interpreter)
         recipe = _Recipe(name, commit, spec, checkout, lock, epoch)
-        builder = Builder(interpreter, pack, env)
-        if recipe.is_packaged():
-            pool.submit(wheels.prepare, checkout, lock, builder, epoch)
-        with source.locked(f"layer-{cache.deps_key(lock, interpreter)}"):
+        tools = system.versions(spec.get("packages", {}).get("build", ()), pack.kind)
+        builder = Builder(interpreter, pack, {**env, **_compiling(tools)}, tools)
+        if recipe.package:
+            pool.submit(wheels.prepare, recipe.package, lock, builder, epoch)
+        with source.locked(f"layer-{cache.lock_key(lock, interpreter)}"):
             found = layers.dependencies(lock, builder, bases)
             # The application is built while the dependencies are compressed.
             packed = pool.submit(layers.packed, found, builder, bases)
@@ -82,11 +84,9 @@ class _Recipe:
     def __init__(self, name, commit, spec, checkout, lock, epoch):
         self.name, self.commit, self.spec = name, commit, spec
         self.checkout, self.lock, self.epoch = checkout, lock, epoch
-
-    def is_packaged(self):
-        """Tell whether the repository has a package of its own that is wanted."""
-        named = (self.checkout / name for name in ("pyproject.toml", "setup.py"))
-        return bool(self.spec.get("project")) and any(path.exists() for path in named)
+        # The repository's own package, where it has one that is wanted.
+        wanted = bool(spec.get("project"))
+        self.package = project.find(checkout, lock.name) if wanted else None
 
     def provenance(self, interpreter, tools):
         """Return what the bundle is made of and by; nothing in it names a builder."""
@@ -133,8 +133,11 @@ class _Recipe:
         )
 
     def _artefacts(self):
-        folders = self.spec.get("build", {}).get("artefacts", ())
-        return {folder: Path("share", folder) for folder in folders}
+        named = self.spec.get("build", {}).get("artefacts", ())
+        folders = {PurePosixPath(folder) for folder in named}
+        # One within another comes with it.
+        top = [one for one in folders if not folders.intersection(one.parents)]
+        return {str(one): Path("share", one) for one in sorted(top)}
 
     def _install_project(self, prefix, builder):
         """
@@ -142,17 +145,36 @@ class _Recipe:
 
         A repository without packaging is legal: a plain folder of modules.
         """
-        if not self.is_packaged():
+        if not self.package:
             shutil.copytree(self.checkout, prefix / "app", symlinks=True)
             pth = builder.interpreter.site(prefix) / "_holodeck_app.pth"
             pth.write_text("../../../app\n", encoding="utf-8")
             return
         with tempfile.TemporaryDirectory(prefix="holodeck-wheel-") as folder:
-            wheel = wheels.build(self.checkout, folder, self.lock, builder, self.epoch)
+            flags = _flags(f"-ffile-prefix-map={self.checkout}=.")
+            there = replace(builder, env={**builder.env, **flags})
+            wheel = wheels.build(self.package, folder, self.lock, there, self.epoch)
             uv.run(
                 "pip", "install", "--quiet", "--no-deps", "--python",
                 str(prefix / "bin" / "python"), str(wheel),
             )  # fmt: skip
+
+
+def _compiling(tools):
+    """
+    Return what packages that need a compiler are told.
+
+    Debugging information would name the folder that they were built in. What is made
+    with some tools is never taken for what others would make.
+    """
+    if not tools:
+        return _flags()
+    name = hashlib.sha256("\0".join(tools).encode()).hexdigest()[:16]
+    return {**_flags(), "UV_CACHE_DIR": str(source.CACHE / f"uv-{name}")}
+
+
+def _flags(*more):
+    return dict.fromkeys(("CFLAGS", "CXXFLAGS"), " ".join(["-g0", *more]))
 
 
 def _check_tools(spec, kind):
@@ -210,4 +232,31 @@ def _copy(checkout, origin, target):
             f"Folder {origin}: is not in the commit, nor made by its build command; "
             "the definition names it as the HTTP suite or as an artefact."
         )
+    home = checkout.resolve()
+    strays = [
+        (link, _led_to(link, source_folder, home)) for link in _links(source_folder)
+    ]
     shutil.copytree(source_folder, target, symlinks=True)
+    for link, inside in strays:
+        if inside:
+            # It leads to another part of the commit, which is not in the bundle.
+            copy = Path(target, link.relative_to(source_folder))
+            copy.unlink()
+            shutil.copy(inside, copy)
+
+
+def _links(folder):
+    return [path for path in folder.rglob("*") if path.is_symlink()]
+
+
+def _led_to(link, folder, checkout):
+    """Return the file that a link means outside of ``folder``, if it does."""
+    place = link.resolve()
+    if place == folder or folder in place.parents:
+        return None
+    if checkout not in place.parents or not place.is_file():
+        raise errors.HolodeckError(
+            f"Link {link.relative_to(checkout)}: leads to {link.readlink()}, which is "
+            "no file of the commit; put the file there instead."
+        )
+    return place

@@ -14,19 +14,21 @@ import contextlib
 import datetime as dt
 import hashlib
 import logging
+import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
-from holodeck_build import source, uv
-from holodeck_io import errors, toml
+from holodeck_build import project, source, uv
+from holodeck_io import errors, files
 
 log = logging.getLogger(__name__)
 _AS_OF = "--exclude-newer"
 # What uv says of an index that failed it.
 _UNANSWERED = "Failed to fetch"
-# What a project without a [build-system] is built with (PEP 518).
-_LEGACY = ("setuptools>=40.8.0",)
+_UNRESOLVED = "Failed to resolve"
+_READY = "ready"
 
 
 def build(checkout, target, lock, builder, epoch):
@@ -42,9 +44,9 @@ def build(checkout, target, lock, builder, epoch):
     epoch
         The commit's time, in seconds since 1970.
     """
-    words = ["build", "--quiet", "--wheel", "--out-dir", str(target)]
+    words = ["build", "--wheel", "--out-dir", str(target)]
     try:
-        python = _environment(_requires(checkout), lock, builder, epoch)
+        python = _environment(project.requires(checkout), lock, builder, epoch)
         words_here = [*words, "--no-build-isolation", "--python", str(python)]
         uv.run(*words_here, str(checkout), env=builder.env)
     except errors.CommandError as error:
@@ -58,77 +60,104 @@ def prepare(checkout, lock, builder, epoch):
     """Make what :func:`build` needs while something else is under way."""
     with contextlib.suppress(errors.HolodeckError):
         # It is tried again by the build, whose error is the one that counts.
-        _environment(_requires(checkout), lock, builder, epoch)
+        _environment(project.requires(checkout), lock, builder, epoch)
 
 
 def _build_isolated(checkout, words, lock, builder, epoch):
     words = [*words, "--python", builder.interpreter.path, str(checkout)]
     with _constraints(lock) as file:
         words += ["--build-constraints", file]
-        # A project that does not build would not be built better by something newer.
-        _run_dated(words, (_as_of(epoch), ()), builder.env, "Failed to resolve")
-
-
-def _requires(checkout):
-    path = Path(checkout, "pyproject.toml")
-    if not path.is_file():
-        return _LEGACY
-    try:
-        data = toml.parsed(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise errors.HolodeckError(f"pyproject.toml: is no TOML: {error}.") from error
-    return tuple(data.get("build-system", {}).get("requires", _LEGACY))
+        try:
+            uv.run(*words, *_as_of(epoch), env=builder.env)
+        except errors.CommandError as error:
+            # A project that does not build would not be built better by something
+            # newer, nor is an index that did not answer a reason for it.
+            if _UNANSWERED in str(error) or _UNRESOLVED not in str(error):
+                raise
+            uv.run(*words, env=builder.env)
 
 
 def _environment(requires, lock, builder, epoch):
-    """Return the Python of an environment with what a project is built with."""
-    month = _day(epoch)[:7]
-    parts = (*requires, lock.pins, builder.interpreter.banner, month)
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    home = source.CACHE / "backends" / key
-    with source.locked(f"backend-{key}"):
-        if not (home / "ready").exists():
-            shutil.rmtree(home, ignore_errors=True)
-            _make(home, requires, lock, builder, epoch)
-            (home / "ready").touch()
+    """
+    Return the Python of an environment with what a project is built with.
+
+    Commits of a month share one, as of its first day. What came out later is taken as
+    of the commit's day; where the index tells no times, as of today.
+    """
+    today = dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d")
+    what = (*requires, lock.pins, builder.interpreter.banner)
+    month, day, now = (
+        (_home(what, cutoff or f"found on {today}"), cutoff)
+        for cutoff in (f"{_day(epoch)[:7]}-01T00:00:00Z", _as_of(epoch)[1], "")
+    )
+    with source.locked(f"backend-{_home(what, '').name}"):
+        home = next((home for home, _ in (month, day, now) if _is_ready(home)), None)
+        for found, cutoff in (month, day):
+            if home is None and _is_made(found, requires, lock, builder, cutoff):
+                home = found
+        if home is None:
+            home = now[0]
+            _make(home, requires, lock, builder)
+    os.utime(home)
     return home / "bin" / "python"
 
 
-def _make(home, requires, lock, builder, epoch):
-    python = str(home / "bin" / "python")
-    uv.run("venv", "--quiet", "--no-project", "--python", builder.interpreter.path,
-           str(home))  # fmt: skip
-    install = ["pip", "install", "--quiet", "--python", python]
-    with _constraints(lock) as file:
-        install += ["--constraints", file, "--build-constraints", file, *requires]
-        month = [_AS_OF, f"{_day(epoch)[:7]}-01T00:00:00Z"]
-        _run_dated(install, (month, _as_of(epoch), ()), builder.env)
+def _home(what, cutoff):
+    key = hashlib.sha256("\0".join([*what, cutoff]).encode()).hexdigest()[:16]
+    return source.CACHE / "backends" / key
 
 
-def _run_dated(words, cutoffs, env, sign=""):
+def _is_ready(home):
     """
-    Run uv as of the first of ``cutoffs`` that has what is wanted.
+    Tell whether an environment is there as it was made.
 
-    sign
-        What an error says that another cutoff may mend.
-
-    Newer than the month's begin, or an index that tells no times: the last try takes
-    what there is, and its error is the one that counts. An index that did not answer
-    is no reason to take something newer.
+    Every project's build may write into it: what one left is no part of another's.
     """
-    *dated, last = cutoffs
-    if not any(_has_run([*words, *cutoff], env, sign) for cutoff in dated):
-        uv.run(*words, *last, env=env)
-
-
-def _has_run(words, env, sign):
     try:
-        uv.run(*words, env=env)
+        return (home / _READY).read_text(encoding="ascii") == _fingerprint(home)
+    except FileNotFoundError:
+        return False
+
+
+def _fingerprint(home):
+    """Return a digest of what was last changed, without what is compiled by use."""
+    digest = hashlib.sha256()
+    for name in files.names_below(home):
+        facts = os.lstat(f"{home}/{name}")
+        if name != _READY and "__pycache__" not in name and not _is_folder(facts):
+            digest.update(f"{name} {facts.st_size} {facts.st_ctime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _is_folder(facts):
+    return stat.S_ISDIR(facts.st_mode)
+
+
+def _is_made(home, requires, lock, builder, cutoff):
+    """Make an environment as of a moment; tell whether all of it was out by then."""
+    try:
+        _make(home, requires, lock, builder, cutoff)
     except errors.CommandError as error:
-        if _UNANSWERED in str(error) or sign not in str(error):
+        shutil.rmtree(home, ignore_errors=True)
+        if _UNANSWERED in str(error):
+            # An index that did not answer is no reason to take something newer.
             raise
         return False
     return True
+
+
+def _make(home, requires, lock, builder, cutoff=""):
+    shutil.rmtree(home, ignore_errors=True)
+    python = str(home / "bin" / "python")
+    uv.run("venv", "--quiet", "--no-project", "--python", builder.interpreter.path,
+           str(home))  # fmt: skip
+    words = ["pip", "install", "--quiet", "--python", python]
+    with _constraints(lock) as file:
+        words += ["--constraints", file, "--build-constraints", file]
+        words += [_AS_OF, cutoff] if cutoff else []
+        if requires:
+            uv.run(*words, "--", *requires, env=builder.env)
+    (home / _READY).write_text(_fingerprint(home), encoding="ascii")
 
 
 def _as_of(epoch):

@@ -28,11 +28,25 @@ def missing(packages, kind):
     if not packages:
         return []
     names = sorted({one.name for group in wanted.values() for one in group})
+    return system_packages.missing(packages, _installed(names, kind), kind)
+
+
+def versions(packages, kind):
+    """Return the installed versions of named packages, as ``("name version", …)``."""
+    names = sorted(set(packages))
+    providers = _installed(names, kind).providers if names else {}
+    return tuple(
+        f"{name} {version}"
+        for name in names
+        for version in sorted({number for _, number in providers.get(name, ())})
+    )
+
+
+def _installed(names, kind):
     # rpm's status counts the names that nobody provides.
     done = process.run(
         system_packages.installed_argv(kind, names),
         check=kind == "deb",
         env=process.PLAIN,
     )
-    installed = system_packages.parse_installed(done.stdout, kind)
-    return system_packages.missing(packages, installed, kind)
+    return system_packages.parse_installed(done.stdout, kind)
