@@ -53,6 +53,11 @@ def _check_command(line, path, faults):
         return
     if not words or "\n" in line:
         faults.add(path, f"{line!r} is not a command line; write one line of words")
+    for word in _OPERATORS.intersection(words):
+        faults.add(
+            path, f"{word!r} in {line!r} is a shell's, and there is no shell; write a "
+            "script in the repository and name it here"
+        )  # fmt: skip
 
 
 def _check_build(values, path, faults):
@@ -77,6 +82,7 @@ def _check_build(values, path, faults):
         faults.add(f"{path}/build", "runs in a repository, and there is none")
 
 
+_OPERATORS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
 _text = schema.text()
 _PACKAGES = {
     "build": schema.Key(schema.sequence(str)),

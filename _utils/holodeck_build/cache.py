@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holodeck import names, spec
-from holodeck_build import source
+from holodeck_build import recorded, source
 from holodeck_build.interpreter import Interpreter
 from holodeck_build.lockfile import Lock
 from holodeck_build.packing import Packer, Tree
@@ -43,7 +43,10 @@ class Builder:
     @property
     def suffix(self):
         """Tell apart what other tools, or another Python, make of the same input."""
-        words = (self.interpreter.banner, self.pack.packager, self.pack.kind)
+        words = (
+            str(spec.FORMAT), self.interpreter.banner, self.pack.packager,
+            self.pack.kind,
+        )  # fmt: skip
         return hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
 
 
@@ -84,10 +87,8 @@ def content_key(key, prefix):
     A package without a wheel may be built to other bytes on another day or builder.
     They get a place of their own on hosts, whose services keep what they started with.
     """
-    digest = hashlib.sha256(key.encode())
-    for record in sorted(Path(prefix).glob("lib/*/site-packages/*.dist-info/RECORD")):
-        digest.update(record.read_bytes())
-    return digest.hexdigest()[:16]
+    content = recorded.content(prefix)
+    return hashlib.sha256(f"{key}\0{content}".encode()).hexdigest()[:16]
 
 
 def known(lock, builder):
@@ -128,12 +129,20 @@ def prune():
         homes = [home for home in shelf.glob("*") if not home.name.startswith(".")]
         for home in sorted(homes, key=_age)[_KEPT:]:
             if _age(home) > _KEPT_S:
-                shutil.rmtree(home, ignore_errors=True)
+                _discard(home)
     # No build takes as long.
     unfinished = [home for shelf in kept for home in shelf.glob(".build-*")]
     for home in (*unfinished, *(source.CACHE / "work").glob("*")):
         if _age(home) > _DAY_S:
             shutil.rmtree(home, ignore_errors=True)
+
+
+def _discard(home):
+    """Remove a folder so that a kill leaves it whole, or out of its place."""
+    gone = home.with_name(f".build-{home.name}.gone")
+    with contextlib.suppress(FileNotFoundError):
+        home.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _age(path):
@@ -146,13 +155,14 @@ def _age(path):
 
 def donor(builder, bases, lock):
     """Return the dependencies to start from: those of ``bases``, or the newest."""
-    shelf = source.CACHE / "layers"
+    shelf, tools = source.CACHE / "layers", list(builder.tools)
     homes = [home_of(base, builder) for base in bases if base["role"] == "deps"]
     homes += sorted(shelf.glob(f"*-{builder.suffix}"), key=_age)
     for home in homes:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             facts = json.loads((home / "facts.json").read_text(encoding="utf-8"))
-            if facts["lock"]["form"] == lock.form and tree_in(home):
+            alike = (facts["lock"]["form"], facts["tools"]) == (lock.form, tools)
+            if alike and tree_in(home):
                 return Dependencies(
                     home.name.split("-")[0], home, Lock(**facts["lock"])
                 )

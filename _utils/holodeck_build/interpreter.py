@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from holodeck import confinement
 from holodeck_io import errors, process
 
 _ASK = (
@@ -39,6 +40,12 @@ class Interpreter:
         # Isolated: no one's site-packages or variables have a say.
         done = process.run([path, "-I", "-S", "-c", _ASK])
         return cls(path, *json.loads(done.stdout))
+
+    @property
+    def outside(self):
+        """Return its own folder where that is no part of the system, else nothing."""
+        home = str(Path(self.path).parents[1])
+        return () if any(map(home.startswith, confinement.SYSTEM)) else (home,)
 
     def site(self, prefix):
         """Return the site-packages folder of a virtualenv."""

@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from holodeck import names, sbom
-from holodeck_build import cache, libraries, lockfile, source, tree, uv
+from holodeck_build import cache, libraries, lockfile, recorded, source, tree, uv
 from holodeck_build.packing import Layer, Tree
 from holodeck_bundle import delta, inventory
 from holodeck_io import errors, files
@@ -159,7 +159,7 @@ def _install(found, builder, donor):
         _virtualenv(prefix, interpreter)
         _sync(found, builder)
         # Of packages with the same file, the last by name has it.
-        for name in tree.contested(prefix):
+        for name in recorded.contested(prefix):
             _sync(found, builder, "--reinstall-package", name)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         linked = pool.submit(libraries.depends, prefix, builder.pack.kind)
@@ -167,7 +167,7 @@ def _install(found, builder, donor):
         needed = linked.result()
     facts = {
         "lock": asdict(found.lock), "needs": needed.depends, "missing": needed.missing,
-        "scripts": files.tree_digest(prefix / "bin"),
+        "scripts": files.tree_digest(prefix / "bin"), "tools": builder.tools,
     }  # fmt: skip
     (found.home / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     made = replace(found, key=cache.content_key(found.key, prefix))
@@ -188,7 +188,7 @@ def _follows(found, builder, donor):
             # Of a whole donor it is an error of the lock or the index.
             if whole.result():
                 raise
-        return whole.result() and tree.is_sound(found.prefix)
+        return whole.result() and recorded.is_sound(found.prefix)
 
 
 def _describe(found, interpreter, needs, kind):

@@ -82,8 +82,8 @@ class Packer:
         over the whole tree.
         """
         with (
-            concurrent.futures.ThreadPoolExecutor(1) as pool,
             tempfile.TemporaryDirectory(dir=target.parent, prefix=".deb-") as work,
+            concurrent.futures.ThreadPoolExecutor(1) as pool,
         ):
             archive, names = Path(work, "files.zst"), Path(work, "names.zst")
             packed = pool.submit(_archive, tree.top, archive)

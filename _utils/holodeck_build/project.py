@@ -7,6 +7,7 @@ from holodeck_io.errors import HolodeckError
 
 # What a project without a [build-system] is built with (PEP 518).
 _LEGACY = ("setuptools>=40.8.0",)
+_LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 _SCRIPTS = ("scripts", "gui-scripts", "entry-points")
 
 
@@ -53,13 +54,38 @@ def requires(folder):
     them that begins with ``-`` would be an option.
     """
     found = _table(_pyproject(folder), "build-system", folder).get("requires", _LEGACY)
-    whole = isinstance(found, (list, tuple)) and all(map(_is_requirement, found))
-    if not whole:
+    try:
+        return requirements(found)
+    except ValueError as error:
         raise HolodeckError(
-            f"{_name(folder)}: `requires` of [build-system] is {found!r}; it should be "
-            'a list of requirements such as ["setuptools>=61"] (PEP 518).'
-        )
+            f"{_name(folder)}: `requires` of [build-system]: {error}; it should be a "
+            'list of requirements such as ["setuptools>=61"] (PEP 518).'
+        ) from error
+
+
+def requirements(found):
+    """Return a list of requirements as a tuple; raise ``ValueError`` for none."""
+    if not isinstance(found, (list, tuple)) or not all(map(_is_requirement, found)):
+        raise ValueError(repr(found))
     return tuple(found)
+
+
+def backend(folder):
+    """
+    Return ``(name, paths)`` of the build backend, and where it is looked for.
+
+    Raises :class:`HolodeckError` where they are no text and no list of texts.
+    """
+    table = _table(_pyproject(folder), "build-system", folder)
+    name = table.get("build-backend", _LEGACY_BACKEND)
+    paths = table.get("backend-path", [])
+    texts = [name, *(paths if isinstance(paths, list) else [None])]
+    if not all(isinstance(text, str) and text for text in texts):
+        raise HolodeckError(
+            f"{_name(folder)}: the backend {name!r} in {paths!r} of [build-system] "
+            "should be a text, its path a list of texts (PEP 517)."
+        )
+    return name, paths
 
 
 def _is_requirement(value):

@@ -5,7 +5,6 @@ import hashlib
 import json
 import shlex
 import shutil
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
@@ -118,18 +117,14 @@ class _Recipe:
 
     def _prepare(self, command, found):
         """Run the service's own build command, which must not touch the builder."""
-        wanted = self.spec["build"]
-        sandbox.run(
+        self._confined(self.checkout)(
             shlex.split(command),
-            workdir=self.checkout,
             readable=(found.prefix,),
             env={
                 "PATH": f"{found.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
                 "SOURCE_DATE_EPOCH": str(self.epoch),
                 "HOLODECK_COMMIT": self.commit,
             },
-            network=wanted.get("network", False),
-            timeout_s=wanted.get("timeout_s", 600),
         )
 
     def _artefacts(self):
@@ -150,14 +145,21 @@ class _Recipe:
             pth = builder.interpreter.site(prefix) / "_holodeck_app.pth"
             pth.write_text("../../../app\n", encoding="utf-8")
             return
-        with tempfile.TemporaryDirectory(prefix="holodeck-wheel-") as folder:
-            flags = _flags(f"-ffile-prefix-map={self.checkout}=.")
-            there = replace(builder, env={**builder.env, **flags})
-            wheel = wheels.build(self.package, folder, self.lock, there, self.epoch)
-            uv.run(
-                "pip", "install", "--quiet", "--no-deps", "--python",
-                str(prefix / "bin" / "python"), str(wheel),
-            )  # fmt: skip
+        flags = _flags(f"-ffile-prefix-map={self.checkout}=.")
+        there = replace(builder, env={**builder.env, **flags})
+        confined = self._confined(self.checkout.parent)
+        wheel = wheels.build(self.package, self.lock, there, self.epoch, confined)
+        uv.run(
+            "pip", "install", "--quiet", "--no-deps", "--python",
+            str(prefix / "bin" / "python"), str(wheel),
+        )  # fmt: skip
+
+    def _confined(self, workdir):
+        """Return the sandbox, as far as the definition opens it."""
+        wanted = self.spec.get("build", {})
+        return sandbox.Confined(
+            workdir, wanted.get("network", False), wanted.get("timeout_s", 600)
+        )
 
 
 def _compiling(tools):

@@ -1,5 +1,5 @@
 """
-A sandbox for a service's own build command: nothing to read, nowhere to write.
+A sandbox for a service's own build scripts: nothing to read, nowhere to write.
 
 The command comes from a repository that many people write to, and a builder holds
 keys and runs as root. So the command sees the operating system read-only, its checkout
@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from holodeck import confinement
@@ -82,6 +83,22 @@ def run(
     _raise_for(job, report)
     _refuse(left)
     return subprocess.CompletedProcess(argv, report["status"], report["output"], "")
+
+
+@dataclass(frozen=True)
+class Confined:
+    """A sandbox that several commands of one build run in, by :func:`run`."""
+
+    workdir: Path
+    network: bool = False
+    timeout_s: float = 600
+
+    def __call__(self, argv, readable=(), env=None):
+        """Run ``argv``; see :func:`run`."""
+        return run(
+            argv, workdir=self.workdir, readable=readable, env=env,
+            network=self.network, timeout_s=self.timeout_s,
+        )  # fmt: skip
 
 
 def _check(job):

@@ -16,6 +16,7 @@ import signal
 import socket
 import stat
 import struct
+from collections import defaultdict
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -32,6 +33,9 @@ _KEPT = {
 }  # fmt: skip
 _DETACH = 2
 _SET_PDEATHSIG, _CAPBSET_DROP, _SET_NO_NEW_PRIVS = 1, 24, 38
+# No function of the C library: keyctl(2) by its number.
+_KEYCTL = defaultdict(lambda: 219, x86_64=250)
+_JOIN_SESSION_KEYRING = 1
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _OLD = "/.old"
 
@@ -152,7 +156,9 @@ def limit(limits):
 
 
 def drop(user):
-    """Become ``user``, without capabilities and without a way to get any."""
+    """Become ``user``, without capabilities, keys, and a way to get any."""
+    # Root's session keyring would be inherited: an empty one of our own.
+    _libc.syscall(_KEYCTL[os.uname().machine], _JOIN_SESSION_KEYRING, None)
     capability = 0
     # The kernel says which is the last by refusing the one after it.
     while not _prctl(_CAPBSET_DROP, capability):

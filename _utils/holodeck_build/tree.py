@@ -6,25 +6,26 @@ times, modes, compiled files' source times, and the notes that uv leaves about
 where a package came from.
 """
 
-import base64
 import concurrent.futures
-import csv
 import filecmp
-import hashlib
-import io
 import os
 import shutil
 import stat
 from pathlib import Path
 
 from holodeck import packaging
+from holodeck_build import recorded
 from holodeck_io import files, process
 from holodeck_io.errors import HolodeckError
 
 EPOCH = packaging.EPOCH
 _LEFTOVERS = ("direct_url.json", "uv_cache.json", "uv_build.json")
 _LEFTOVERS_TOP = (".lock", ".gitignore", "CACHEDIR.TAG")
-_OF_UV = ("/_virtualenv.py", "/_virtualenv.pth")
+# By their whole names: a package may have scripts that begin so.
+_LEFTOVERS_BIN = (
+    "activate", "activate.bat", "activate.csh", "activate.fish", "activate.nu",
+    "activate.ps1", "activate.xsh", "activate_this.py", "deactivate.bat", "pydoc.bat",
+)  # fmt: skip
 _CODE = ("lib", "app")
 # So few files are compiled sooner than another process starts.
 _FEW = 40
@@ -46,9 +47,7 @@ def normalise(prefix, interpreter, epoch, donor=None):
     """
     prefix = Path(prefix)
     _remove_leftovers(prefix)
-    for home in _distributions(prefix):
-        _forget_generator(home / "WHEEL")
-        _rewrite_record(home / "RECORD")
+    recorded.normalise(prefix)
     _compile(prefix, interpreter, donor)
     _remove_empty_folders(prefix / "lib")
     _normalise_inode(prefix, epoch)
@@ -80,41 +79,6 @@ def clone(origin, target):
     files.link_tree(origin, target, lambda path: path.endswith("/__pycache__"))
 
 
-def is_sound(prefix):
-    """
-    Tell whether a changed virtualenv is what its packages say, no more, no less.
-
-    Of two packages with the same file, the removal of one takes the other's.
-    """
-    prefix = Path(prefix)
-    sources = [path for _, path, _ in _claims(prefix)]
-    there = {
-        entry.path
-        for entry in _below(prefix / "lib")
-        if not entry.is_dir(follow_symlinks=False)
-        and not entry.path.endswith((".pyc", *_OF_UV))
-    }
-    return (
-        len(sources) == len(set(sources))
-        and all(os.path.lexists(path) for path in sources)
-        and not there - set(sources)
-    )
-
-
-def contested(prefix):
-    """
-    Return the packages that bring the same file with other bytes, sorted by name.
-
-    uv installs packages at the same time, so any of them may have won.
-    """
-    versions, owners = {}, {}
-    for home, path, content in _claims(Path(prefix)):
-        versions.setdefault(path, set()).add(content)
-        owners.setdefault(path, []).append(home.name.split("-")[0])
-    torn = [owners[path] for path, several in versions.items() if len(several) > 1]
-    return sorted({name for names in torn for name in names})
-
-
 def scripts(prefix):
     """Return the console scripts of a virtualenv: files, not interpreters."""
     return sorted(
@@ -125,17 +89,21 @@ def scripts(prefix):
 
 
 def _remove_leftovers(prefix):
-    for home in _distributions(prefix):
+    for home in recorded.distributions(prefix):
         for name in _LEFTOVERS:
             (home / name).unlink(missing_ok=True)
     for name in _LEFTOVERS_TOP:
         (prefix / name).unlink(missing_ok=True)
-    for pattern in ("activate*", "deactivate*", "pydoc.bat"):
-        for path in (prefix / "bin").glob(pattern):
-            path.unlink()
+    for name in _LEFTOVERS_BIN:
+        (prefix / "bin" / name).unlink(missing_ok=True)
     # A link to `lib` that no interpreter of Debian or RPM systems reads.
     (prefix / "lib64").unlink(missing_ok=True)
     for entry in list(_below(prefix)):
+        if not entry.name.isprintable():
+            raise HolodeckError(
+                f"File {os.path.relpath(entry.path, prefix)!r}: has control characters "
+                "or no UTF-8 in its name, which lists of files cannot hold; rename it."
+            )
         if entry.name == "__pycache__" and not entry.is_symlink():
             shutil.rmtree(entry.path)
         elif entry.is_symlink() and entry.is_dir():
@@ -146,21 +114,6 @@ def _remove_leftovers(prefix):
             )
 
 
-def _distributions(prefix):
-    """Return the folders ``*.dist-info`` of a virtualenv that have a RECORD."""
-    found = prefix.glob("lib/*/site-packages/*.dist-info")
-    return sorted(home for home in found if (home / "RECORD").is_file())
-
-
-def _claims(prefix):
-    """Yield ``(dist-info folder, path, hash)`` of each file that a package brings."""
-    for home in _distributions(prefix):
-        rows = csv.reader(io.StringIO((home / "RECORD").read_text(encoding="utf-8")))
-        for path, *content in filter(None, rows):
-            if not path.endswith(".pyc"):
-                yield home, os.path.normpath(home.parent / path), tuple(content)
-
-
 def _below(folder):
     """Yield the entries below a folder, parents first."""
     with os.scandir(folder) as entries:
@@ -169,44 +122,6 @@ def _below(folder):
         yield entry
         if entry.is_dir(follow_symlinks=False):
             yield from _below(entry.path)
-
-
-def _forget_generator(wheel):
-    """
-    Leave out which version of a build backend made a wheel.
-
-    It is the backend that PyPI had on the day of the build.
-    """
-    if not wheel.is_file():
-        return
-    text = wheel.read_text(encoding="utf-8")
-    kept = [line for line in text.splitlines(True) if not line.startswith("Generator:")]
-    _rewrite(wheel, text, "".join(kept))
-
-
-def _rewrite_record(record):
-    site = record.parent.parent
-    text = record.read_text(encoding="utf-8")
-    rows = csv.reader(io.StringIO(text))
-    kept = [row for row in rows if row and (site / row[0]).exists()]
-    for row in kept:
-        if row[0].endswith(".dist-info/WHEEL"):
-            row[1:] = _recorded(site / row[0])
-    sorted_text = io.StringIO()
-    csv.writer(sorted_text, lineterminator="\n").writerows(sorted(kept))
-    _rewrite(record, text, sorted_text.getvalue())
-
-
-def _rewrite(path, old, new):
-    if new != old:
-        files.write_anew(path, new)
-
-
-def _recorded(path):
-    """Return the hash and the size of a file as RECORD has them (PEP 376)."""
-    content = path.read_bytes()
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
-    return [f"sha256={digest.decode().rstrip('=')}", str(len(content))]
 
 
 def _compile(prefix, interpreter, donor):

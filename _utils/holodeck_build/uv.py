@@ -23,6 +23,8 @@ def run(*words, cwd=None, env=None):
         ["uv", *words],
         cwd=cwd,
         timeout_s=_TIMEOUT_S,
+        # What it makes is read by the users of sandboxes.
+        umask=0o022,
         env={
             "UV_CACHE_DIR": str(source.CACHE / "uv"),
             "UV_LINK_MODE": "copy",

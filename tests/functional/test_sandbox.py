@@ -528,3 +528,28 @@ def test_run_of_a_bad_job(work):
     with pytest.raises(HolodeckError) as refused:
         sandbox.run([], workdir="/usr", readable=["x"])
     assert len(str(refused.value).splitlines()) == 3
+
+
+_KEYS = """
+import ctypes, json, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+from holodeck_build import sandbox
+call = ctypes.CDLL(None).syscall
+join, add, search = {"x86_64": (250, 248, 250)}.get(sys.argv[3], (219, 217, 219))
+call(join, 1, None)
+assert call(add, b"user", b"holodeck-test", b"secret", 6, -3) > 0
+code = (
+    "import ctypes; print(ctypes.CDLL(None).syscall("
+    f"{search}, 10, -3, b'user', b'holodeck-test', 0))"
+)
+print(sandbox.run(["python3", "-c", code], workdir=sys.argv[2]).stdout)
+"""
+
+
+def test_run_has_no_key_of_root_s_session(work):
+    """What root's session keeps in the kernel is not found from within."""
+    argv = [sys.executable, "-c", _KEYS, str(PACK / "_utils"), str(work)]
+    done = subprocess.run(
+        [*argv, os.uname().machine], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "-1"

@@ -290,6 +290,8 @@ def test_parse_what_a_service_is_built_with():
         ("packages/test", ["a"], "packages/test: is unknown; the keys here are "),
         ("build", {"network": True}, "build/command: is missing."),
         ("build", {"command": "a 'b"}, "build/command: \"a 'b\" has unbalanced quotes"),
+        ("build", {"command": "a && b"}, "build/command: '&&' in 'a && b' is a shell"),
+        ("build", {"command": "a | b"}, "build/command: '|' in 'a | b' is a shell"),
         ("build", {"command": "a", "artefacts": ["../b"]},
          "build/artefacts: '../b' is no folder in a commit."),
         ("build", {"command": "a", "artefacts": ["."]},
