@@ -140,11 +140,15 @@ def _lookup(symbol, candidates):
 
 
 def _raise(floors, template, version):
-    key = system_packages.debian_key
     for part in template.split(","):
         name = part.strip()
-        if name and key(version) >= key(floors.get(name, "")):
+        if name and _height(version) >= _height(floors.get(name, "")):
             floors[name] = version
+
+
+def _height(version):
+    """Order minimums: any is more than none, though ``0~1`` is before the empty one."""
+    return bool(version), system_packages.debian_key(version)
 
 
 def _filled(template, version):

@@ -66,6 +66,8 @@ def test_depends_takes_the_highest_minimum_of_what_is_used(needs, entries):
     ("shlib", "entries"),
     [
         ("libq1 (>= 1.2), libq1 (>= 1.10)", ["libq1 (>= 1.10)"]),
+        ("libq1 (>= 0~20220623.0-1)", ["libq1 (>= 0~20220623.0-1)"]),
+        ("libq1, libq1 (>= 0~2), libq1 (>= 0~10)", ["libq1 (>= 0~10)"]),
         ("libblas3 | libblas.so.3", ["libblas3 | libblas.so.3"]),
         ("", ["libq1t64"]),
         (None, ["libq1t64"]),
@@ -75,6 +77,22 @@ def test_depends_without_symbols_takes_shlibs_or_the_bare_name(shlib, entries):
     """A library without notes still makes its package a dependency."""
     packages = {"libq.so.1": ("libq1t64:amd64", None, shlib)}
     assert _depends(needed=("libq.so.1",), packages=packages) == entries
+
+
+@pytest.mark.parametrize(
+    ("needs", "entries"),
+    [
+        ({}, ["libt1 (>= 0~2014)"]),
+        ({"symbols": ("f@Base",)}, ["libt1 (>= 0~2014)"]),
+        ({"symbols": ("f@Base", "g@Base")}, ["libt1 (>= 0~2017)"]),
+    ],
+)
+def test_depends_keep_a_library_whose_versions_are_before_0(needs, entries):
+    """A minimum like 0~2014, which sorts before the empty version, is one."""
+    text = "libt.so.1 libt1 #MINVER#\n f@Base 0~2014\n g@Base 0~2017\n"
+    symbols = shlibs.parse_symbols(text, "libt.so.1")
+    packages = {"libt.so.1": ("libt1:amd64", symbols, None)}
+    assert _depends(needed=("libt.so.1",), packages=packages, **needs) == entries
 
 
 @pytest.mark.parametrize(
