@@ -11,7 +11,8 @@ import urllib.parse
 from holodeck import masking
 
 _KEYS = {"url", "username", "password", "default"}
-_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+# Up to the last @: a password may have one.
+_USERINFO = re.compile(r"(?<=://)[^/\s]+@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 

@@ -18,7 +18,8 @@ _REQUIREMENT = re.compile(
     r"\s*(?:(?P<pin>===?\s*[^\s;,*@]+)|@\s*(?P<url>[^\s;]+(?:;[^\s]+)*))"
     r"\s*(?:;\s*(?P<marker>.+))?"
 )
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/\s\"'@]*)@([^/\s\"',;]*)")
+# A password may have quotes, "?" and "@": it ends at the last "@" before a slash.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/\s]*)@([^/\s\"',;]*)")
 # A line of a canonical text, requirements or pylock.
 _NAMED = re.compile(r'(?:\{name = ")?([a-z0-9-]+)(?="|==|\[| @ )')
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")

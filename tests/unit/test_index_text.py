@@ -76,10 +76,10 @@ def test_netrc_puts_ours_before_what_was_there(tmp_path):
 
 
 def test_masked_takes_passwords_and_userinfo_out():
-    """Credentials of URLs that are not ours go, too."""
-    text = "p1w2x3 at https://ci:p1w2x3@h/a and http://token@h/b"
+    """Credentials of URLs that are not ours go, too, whole."""
+    text = "p1w2x3 at https://ci:p1w2x3@h/a and http://token@h/b, https://x:y@z@h/c@d"
     assert index_text.masked(text, [_ENTRY]) == (
-        "****** at https://******@h/a and http://******@h/b"
+        "****** at https://******@h/a and http://******@h/b, https://******@h/c@d"
     )
 
 
