@@ -20,6 +20,7 @@ _REQUIREMENT = re.compile(
 )
 # A password may have quotes, "?" and "@": it ends at the last "@" before a slash.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/\s]*)@([^/\s\"',;]*)")
+_GIT_COMMIT = re.compile(r"git\+[a-z]+://[^/]+/[^#]*@[0-9a-f]{40}(#.*)?")
 # A line of a canonical text, requirements or pylock.
 _NAMED = re.compile(r'(?:\{name = ")?([a-z0-9-]+)(?="|==|\[| @ )')
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
@@ -61,7 +62,8 @@ def requirements(text, *, allow_unhashed=False, include=None):
     text
         The file's content.
     allow_unhashed
-        Take requirements without a hash; they must be pinned all the same.
+        Take requirements without a hash; they must be pinned all the same, to a
+        version, a URL, or a commit by its 40 digits.
     include
         Called with the path in a ``-r`` line, returns that file's content.
 
@@ -217,6 +219,11 @@ def _source(name, match):
         raise UnfitLockError(
             f"takes {name} from {url!r:.80}; only URLs of http and git can be had by "
             "every builder."
+        )
+    if url.startswith("git+") and not _GIT_COMMIT.fullmatch(url):
+        raise UnfitLockError(
+            f"takes {name} from {url!r:.120}, which names no one commit: branches and "
+            "tags move; end the URL in `@` and the commit's 40 hexadecimal digits."
         )
     found = {":".join(part).lower() for part in _FRAGMENT.findall(url)}
     return f" @ {_FRAGMENT.sub('', url)}", found

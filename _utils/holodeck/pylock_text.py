@@ -6,6 +6,7 @@ package is one line.
 """
 
 import json
+import re
 
 from holodeck import lock_text
 from holodeck.lock_text import UnfitLockError
@@ -14,6 +15,7 @@ _TOP = ("lock-version", "environments", "requires-python", "extras",
         "dependency-groups", "default-groups")  # fmt: skip
 _PACKAGE = ("name", "version", "marker", "requires-python", "index", "vcs")
 _FILE = ("name", "url", "hashes", "subdirectory")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _VCS = ("type", "url", "requested-revision", "commit-id", "subdirectory")
 
 
@@ -94,8 +96,12 @@ def _package(entry):
     kept = _pick(entry, _PACKAGE) | {"name": name}
     if "vcs" in entry:
         kept["vcs"] = _pick(entry["vcs"], _VCS)
-        if "commit-id" not in kept["vcs"] or "url" not in kept["vcs"]:
-            raise UnfitLockError(f"takes {name} from no one commit of a URL.")
+        commit = kept["vcs"].get("commit-id", "")
+        if not _COMMIT.fullmatch(commit) or "url" not in kept["vcs"]:
+            raise UnfitLockError(
+                f"takes {name} from no one commit of a URL; lock again, so that "
+                "`commit-id` is the commit's 40 hexadecimal digits."
+            )
     for kind in ("archive", "sdist"):
         if kind in entry:
             kept[kind] = _file(name, entry[kind])

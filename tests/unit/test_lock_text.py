@@ -6,6 +6,7 @@ from holodeck import lock_text, pylock_text
 from holodeck_io import toml
 
 _A, _B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+_COMMIT = "0123456789" * 4
 _PLAIN = f"""\
 flask==3.1.3 ; python_version < '3.12' --hash={_A} --hash={_B}
 jinja2[i18n]==3.1.6 --hash={_A}
@@ -21,6 +22,7 @@ _BETA = (
     "[[packages]]\nname = 'Beta_x'\nversion = '1.0'\nmarker = \"os_name == 'posix'\"\n"
     f"{_SDIST}wheels = [{_SECOND}, {_FIRST}]\n"
 )
+_VCS = "vcs = {type = 'git', url = 'https://h/x'"
 _OTHER = "[[packages]]\nname = 'other'\nversion = '1.0'\n"
 
 
@@ -67,7 +69,7 @@ def test_requirements_of_the_same_packages_are_the_same_text(text):
         ("x==1 --hash=sha256:abc", "no SHA-2 hash"),
         ("x==1", "has no hash for x==1"),
         (f"x==1 # --hash={_A}", "has no hash for x==1"),
-        ("x @ git+https://h/x@0123", "has no hash for x @ git"),
+        (f"x @ git+https://h/x@{_COMMIT}", "has no hash for x @ git"),
         (f"x @ https://h/${{TOKEN}}/x.whl --hash={_A}", "${TOKEN}"),
     ],
 )
@@ -90,6 +92,28 @@ def test_requirements_without_hashes_are_taken_where_allowed():
     text, hashed = lock_text.requirements(f"x==1\n{_PLAIN}", allow_unhashed=True)
     assert text == f"{_PLAIN}x==1\n"
     assert hashed is False
+
+
+@pytest.mark.parametrize(
+    "revision",
+    ["", "@main", "@v1.0", f"@{_COMMIT[:39]}", f"@{_COMMIT}@main", f"@{_COMMIT}?a",
+     f"#{_COMMIT}", f"#@{_COMMIT}"],
+)  # fmt: skip
+def test_requirements_of_git_name_one_commit(revision):
+    """A branch or tag is refused even where no hash is asked for: it moves."""
+    with pytest.raises(lock_text.UnfitLockError) as caught:
+        lock_text.requirements(f"x @ git+https://h/x{revision}", allow_unhashed=True)
+    assert "takes x from 'git+https://h/x" in str(caught.value)
+    assert "which names no one commit" in str(caught.value)
+    assert "40 hexadecimal digits" in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["", "#subdirectory=a", "#egg=x@main"])
+@pytest.mark.parametrize("start", ["https://h/x.git", "ssh://git@h/x"])
+def test_requirements_of_one_commit_are_taken_where_allowed(start, end):
+    """The whole commit pins a package as a version does."""
+    line = f"x @ git+{start}@{_COMMIT}{end}\n"
+    assert lock_text.requirements(line, allow_unhashed=True) == (line, False)
 
 
 def test_requirements_keep_indexes_in_their_order():
@@ -186,8 +210,9 @@ def test_pylock_texts_survive(value):
         ('directory = {path = "../x"}', "other from ../x"),
         ('archive = {path = "x.whl"}', "other from x.whl"),
         ('wheels = [{path = "x.whl"}]', "other from x.whl"),
-        ('vcs = {type = "git", url = "https://h/x", commit-id = "0123"}', "no hash"),
-        ('vcs = {type = "git", url = "https://h/x"}', "no one commit"),
+        (f"{_VCS}, commit-id = '{_COMMIT}'}}", "no hash"),
+        (f"{_VCS}, commit-id = 'main'}}", "takes other from no one commit"),
+        (f"{_VCS}}}", "no one commit"),
         ('wheels = [{url = "https://h/x", hashes = {}}]', "no hash for every file"),
         ('wheels = [{url = "https://h/x", hashes = {md5 = "0"}}]', "no hash for every"),
     ],
