@@ -16,7 +16,8 @@ from holodeck_io import toml
 from holodeck_io.errors import CommandError
 
 # An administrator's settings that uv.lock records: the project's own count here.
-_RECORDED = ("UV_EXCLUDE_NEWER", "UV_FORK_STRATEGY", "UV_PRERELEASE", "UV_RESOLUTION")
+_RECORDED = ("UV_EXCLUDE_NEWER", "UV_FORK_STRATEGY", "UV_PRERELEASE", "UV_RESOLUTION",
+             "UV_CONFIG_FILE")  # fmt: skip
 
 # Of uv's error for an interpreter that the project refuses.
 _OTHER_PYTHON = "incompatible with the project's Python requirement"
@@ -90,7 +91,15 @@ def _words(python):
 
 
 def _export(words, project):
-    """Run uv with the project's settings, as when the lock was made, and no others."""
+    """
+    Run uv with the project's settings, as when the lock was made, and no others.
+
+    uv looks further up than the project, and where the variables say, then in /etc,
+    until there is a file: it finds empty ones of ours.
+    """
+    for settings in (project.parent / "uv.toml", project.parent / "uv" / "uv.toml"):
+        settings.parent.mkdir(exist_ok=True)
+        settings.touch()
     env = {
         "UV_NO_CONFIG": None,
         "XDG_CONFIG_HOME": str(project.parent),

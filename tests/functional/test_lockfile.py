@@ -202,6 +202,35 @@ def test_uv_lock_is_compared_under_the_settings_of_its_project(
     assert "alpha-1.0" in lockfile.read(checkout).text
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("place", ["/etc/uv/uv.toml", "cache/uv.toml", "own.toml"])
+def test_uv_lock_is_compared_without_the_settings_of_the_machine(
+    checkout, index, tmp_path, monkeypatch, place
+):
+    """No uv.toml in /etc, further up or in a variable makes a good lock unfit."""
+    _locked(checkout, index)
+    if place == "own.toml":
+        monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / place))
+    monkeypatch.setenv("PYTHONPATH", str(builder.PACK / "_utils"))
+    code = (
+        "import pathlib, sys; from holodeck_build import lockfile, source\n"
+        "source.CACHE = pathlib.Path('cache').resolve()\n"
+        "print(lockfile.read('checkout').text)"
+    )
+    # With an /etc of its own, which ends with the process.
+    script = (
+        "mount -t tmpfs none /etc && mkdir /etc/uv && "
+        f"echo 'resolution = \"lowest\"' > {place} && "
+        'exec "$@"'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh",
+         sys.executable, "-c", code],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert "alpha-1.0" in done.stdout, done.stderr
+
+
 def test_uv_lock_of_a_dynamic_project_is_taken_as_it_is(checkout, index):
     """What only a build would say is not found out by running the commit's code."""
     _locked(checkout, index)
