@@ -8,7 +8,7 @@ error has a URL with a password in it.
 import re
 import urllib.parse
 
-from holodeck import masking
+from holodeck import masking, netrc_text
 
 _KEYS = {"url", "username", "password", "default"}
 # Up to the last @: a password may have one.
@@ -64,13 +64,21 @@ def netrc(entries, known=""):
     known
         A netrc that would be read without ours; it counts for other hosts.
     """
-    lines = {
-        f"machine {host(entry)} login {_quoted(entry['username'])} "
-        f"password {_quoted(entry['password'])}\n"
+    ours = {
+        host(entry): {
+            "machine": host(entry),
+            "login": entry["username"],
+            "password": entry["password"],
+        }
         for entry in entries
         if "password" in entry
     }
-    return "".join([*sorted(lines), known])
+    others = [
+        login
+        for login in netrc_text.parsed(known)
+        if (login["machine"] or "").lower() not in ours
+    ]
+    return netrc_text.written([*(ours[name] for name in sorted(ours)), *others])
 
 
 def host(entry):
@@ -137,8 +145,3 @@ def _contradictions(entries):
     if sum(bool(entry.get("default")) for entry in entries) > 1:
         faults.append("more than one is the default; leave it to one.")
     return faults
-
-
-def _quoted(value):
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -60,10 +60,10 @@ def _without_credentials(error, entries):
 
 
 def _own_netrc():
-    """Return the netrc that uv would read without ours."""
+    """Return the netrc that uv would read without ours, whatever bytes it has."""
     path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     with contextlib.suppress(OSError):
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     return ""
 
 

@@ -211,6 +211,25 @@ def test_with_entries_the_machine_s_own_indexes_are_kept(index, python, monkeypa
     assert _module(python, "beta")
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        b"machine 127.0.0.1 login other password wrong\n",
+        b"# my hosts\nmachine git.example.org login x password y\n",
+        b"machine git.example.org login x pass y\n",
+        b'machine git.example.org login x password "unclosed\n',
+        b"machine git.example.org login x password caf\xe9\n",
+    ],
+)
+def test_our_credentials_count_whatever_the_machine_s_netrc_has(index, python, own):
+    """Another login of our host, a comment or strange bytes do not take ours away."""
+    home = Path(os.environ["HOME"])
+    home.mkdir()
+    (home / ".netrc").write_bytes(own)
+    _sync(lockfile.from_text(index.requirement(_WHEEL)), python, [_entry(index)])
+    assert _module(python)
+
+
 def test_entries_that_are_none_are_refused_before_any_work():
     """All faults in one error, without the password."""
     with (

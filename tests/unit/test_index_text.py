@@ -75,6 +75,21 @@ def test_netrc_puts_ours_before_what_was_there(tmp_path):
     }
 
 
+def test_netrc_has_our_login_alone_for_our_hosts():
+    """What an administrator has for the same host does not count; the default does."""
+    known = (
+        "machine INDEX.example.org login me password old\n"
+        "machine other.example.org login me password mine\n"
+        "machine index.example.org password older\n"
+        "default login any password one\n"
+    )
+    assert index_text.netrc([_ENTRY, _OTHER], known).splitlines() == [
+        'machine "index.example.org" login "ci" password "p1w2x3"',
+        'machine "other.example.org" login "me" password "mine"',
+        'default login "any" password "one"',
+    ]
+
+
 def test_masked_takes_passwords_and_userinfo_out():
     """Credentials of URLs that are not ours go, too, whole."""
     text = "p1w2x3 at https://ci:p1w2x3@h/a and http://token@h/b, https://x:y@z@h/c@d"
