@@ -13,8 +13,9 @@ from holodeck.lock_text import UnfitLockError
 
 _TOP = ("lock-version", "environments", "requires-python", "extras",
         "dependency-groups", "default-groups")  # fmt: skip
-_PACKAGE = ("name", "version", "marker", "requires-python", "index", "vcs")
-_FILE = ("name", "url", "hashes", "subdirectory")
+_TEXTS = ("version", "marker", "requires-python", "index")
+_KINDS = {dict: "a table", list: "a list", str: "a text"}
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _VCS = ("type", "url", "requested-revision", "commit-id", "subdirectory")
 
@@ -33,7 +34,8 @@ def canonical(data, *, allow_unhashed=False):
         raise UnfitLockError(
             f"has the lock-version {data.get('lock-version')!r}; known is '1.0'."
         )
-    packages = [_package(entry) for entry in data.get("packages", ())]
+    entries = _tables(data.get("packages", []), "its packages")
+    packages = [_package(*item) for item in enumerate(entries, 1)]
     bare = sorted({entry["name"] for entry in packages if not _hashed(entry)})
     if bare and not allow_unhashed:
         raise UnfitLockError(
@@ -68,12 +70,35 @@ def refuse_outside(data):
     Folders within the commit may be members that the project does not need: what
     :func:`canonical` meets of them is refused there.
     """
-    for entry in data.get("package", ()):
-        source = entry.get("source", {})
+    for entry in _tables(data.get("package", []), "its packages"):
+        name = entry.get("name")
+        source = of_kind(entry.get("source", {}), dict, f"the source of {name}")
         for kind in ("path", "directory", "editable", "virtual"):
-            where = source.get(kind, ".")
+            where = of_kind(source.get(kind, "."), str, f"the {kind} of {name}")
             if kind in source and (kind == "path" or _leads_out(where)):
-                raise _local(entry.get("name"), where)
+                raise _local(name, where)
+
+
+def of_kind(value, kind, what):
+    """
+    Return a value of a TOML document when it is a ``dict``, ``list`` or ``str``.
+
+    what
+        What it was read as, for the error.
+
+    Raises :class:`~holodeck.lock_text.UnfitLockError` for one of another kind.
+    """
+    if not isinstance(value, kind):
+        raise UnfitLockError(
+            f"has {value!r:.80} for {what}, where {_KINDS[kind]} should stand; correct "
+            "it, or lock again."
+        )
+    return value
+
+
+def _tables(value, what):
+    parts = of_kind(value, list, what)
+    return [of_kind(part, dict, f"one of {what}") for part in parts]
 
 
 def _leads_out(where):
@@ -87,40 +112,65 @@ def _local(name, where):
     )
 
 
-def _package(entry):
+def _package(number, entry):
     """Return what decides about one package, its files sorted."""
-    name = lock_text.normalised(entry["name"])
+    name = _name(number, entry)
+    # The name comes first: the lines of two locks are told apart by it.
+    kept = {"name": name, **_texts(name, entry, _TEXTS)}
     for kind in ("directory", "archive"):
-        if "path" in entry.get(kind, {}):
-            raise _local(name, entry[kind]["path"])
-    kept = _pick(entry, _PACKAGE) | {"name": name}
+        table = of_kind(entry.get(kind, {}), dict, f"the {kind} of {name}")
+        if "path" in table:
+            raise _local(name, table["path"])
     if "vcs" in entry:
-        kept["vcs"] = _pick(entry["vcs"], _VCS)
-        commit = kept["vcs"].get("commit-id", "")
-        if not _COMMIT.fullmatch(commit) or "url" not in kept["vcs"]:
-            raise UnfitLockError(
-                f"takes {name} from no one commit of a URL; lock again, so that "
-                "`commit-id` is the commit's 40 hexadecimal digits."
-            )
+        kept["vcs"] = _vcs(name, of_kind(entry["vcs"], dict, f"the vcs of {name}"))
     for kind in ("archive", "sdist"):
         if kind in entry:
-            kept[kind] = _file(name, entry[kind])
-    if entry.get("wheels"):
-        wheels = [_file(name, wheel) for wheel in entry["wheels"]]
-        kept["wheels"] = sorted(wheels, key=lambda wheel: wheel["url"])
+            file = of_kind(entry[kind], dict, f"the {kind} of {name}")
+            kept[kind] = _file(name, file)
+    if wheels := _tables(entry.get("wheels", []), f"the wheels of {name}"):
+        found = [_file(name, wheel) for wheel in wheels]
+        kept["wheels"] = sorted(found, key=lambda wheel: wheel["url"])
     if not kept.keys() & {"vcs", "archive", "sdist", "wheels"}:
         raise UnfitLockError(f"has no file for {name}; lock again.")
     return kept
 
 
-def _file(name, file):
-    if not str(file.get("url", "")).startswith(("https://", "http://")):
-        raise _local(name, file.get("path") or file.get("url"))
-    kept = _pick(file, _FILE)
-    kept["hashes"] = {
-        key: str(value).lower() for key, value in file.get("hashes", {}).items()
+def _name(number, entry):
+    name = of_kind(entry.get("name", ""), str, f"the name of package {number}")
+    if not _NAME.fullmatch(name):
+        raise UnfitLockError(
+            f"has {name!r:.80} for the name of package {number}; a name is of letters, "
+            "digits, `.`, `-` and `_`: lock again."
+        )
+    return lock_text.normalised(name)
+
+
+def _texts(name, table, keys):
+    """Return those of ``keys`` that are in a package's table."""
+    return {
+        key: of_kind(table[key], str, f"the {key} of {name}")
+        for key in keys
+        if key in table
     }
+
+
+def _vcs(name, table):
+    kept = _texts(name, table, _VCS)
+    if not _COMMIT.fullmatch(kept.get("commit-id", "")) or "url" not in kept:
+        raise UnfitLockError(
+            f"takes {name} from no one commit of a URL; lock again, so that "
+            "`commit-id` is the commit's 40 hexadecimal digits."
+        )
     return kept
+
+
+def _file(name, file):
+    kept = _texts(name, file, ("name", "url"))
+    if not kept.get("url", "").startswith(("https://", "http://")):
+        raise _local(name, file.get("path") or kept.get("url") or "no URL")
+    hashes = of_kind(file.get("hashes", {}), dict, f"the hashes of {name}")
+    kept["hashes"] = {key: str(value).lower() for key, value in hashes.items()}
+    return kept | _texts(name, file, ("subdirectory",))
 
 
 def _files(entry):
@@ -139,10 +189,6 @@ def _hashed(entry):
     return "vcs" not in entry and all(_digests(file) for file in _files(entry))
 
 
-def _pick(mapping, keys):
-    return {key: mapping[key] for key in keys if key in mapping}
-
-
 def _toml(value):
     """Return text, lists and mappings as TOML on one line."""
     if isinstance(value, dict):
@@ -151,7 +197,9 @@ def _toml(value):
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(part) for part in value) + "]"
     if not isinstance(value, str):
-        raise UnfitLockError(f"has {value!r:.80} where a text should stand.")
+        raise UnfitLockError(
+            f"has {value!r:.80} where a text should stand; correct it, or lock again."
+        )
     # JSON's strings are TOML's, but for one control character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from holodeck import index_text
+from holodeck import index_text, pylock_text
 from holodeck.lock_text import UnfitLockError
 from holodeck_build import source, uv
 from holodeck_io import toml
@@ -79,8 +79,13 @@ def _is_dynamic(pyproject):
         settings = toml.parsed(pyproject.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UnfitLockError(f"its pyproject.toml is no TOML: {error}.") from error
-    dynamic = settings.get("project", {}).get("dynamic", ())
-    return bool({"dependencies", "optional-dependencies"} & set(dynamic))
+    project = pylock_text.of_kind(
+        settings.get("project", {}), dict, "`project` in its pyproject.toml"
+    )
+    dynamic = pylock_text.of_kind(
+        project.get("dynamic", []), list, "`project.dynamic` in its pyproject.toml"
+    )
+    return any(name in dynamic for name in ("dependencies", "optional-dependencies"))
 
 
 def _words(python):

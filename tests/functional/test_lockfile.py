@@ -310,6 +310,36 @@ def test_broken_toml_is_named(checkout, name):
     assert f"Lock {name}: is no TOML" in _refusal(checkout, name)
 
 
+@pytest.mark.parametrize(
+    ("project", "named"),
+    [
+        ("project = 'x'", "has 'x' for `project` in its pyproject.toml, where a table"),
+        ("[project]\ndynamic = 'dependencies'", "has 'dependencies' for `project.dyna"),
+    ],
+)
+def test_pyproject_of_another_shape_is_named(checkout, project, named):
+    """The error names the value, where it stands and what should stand there."""
+    (checkout / "uv.lock").write_text("version = 1\n")
+    (checkout / "pyproject.toml").write_text(f"{project}\n")
+    assert f"Lock uv.lock: {named}" in _refusal(checkout)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uv.lock", "version = 1\npackage = 'x'\n"),
+        ("pylock.toml", "lock-version = '1.0'\npackages = 'x'\n"),
+    ],
+)
+def test_locks_of_another_shape_are_named(checkout, name, text):
+    """A text where tables should stand is one clear error."""
+    (checkout / name).write_text(text)
+    assert _refusal(checkout) == (
+        f"Lock {name}: has 'x' for its packages, where a list should stand; correct "
+        "it, or lock again."
+    )
+
+
 @pytest.mark.parametrize("form", ["pylock", "requirements"])
 def test_sync_brings_a_predecessor_exactly_to_the_lock(checkout, index, tmp_path, form):
     """A virtualenv that had another lock is file by file as one made anew."""

@@ -230,6 +230,55 @@ def test_pylock_refuses_another_format():
         _pylock(_HEAD.replace("1.0", "2.0"))
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("packages = 'x'", "'x' for its packages, where a list"),
+        ("packages = ['x']", "'x' for one of its packages, where a table"),
+        ("packages = [{version = '1'}]", "'' for the name of package 1"),
+        ("packages = [{name = 7}]", "7 for the name of package 1, where a text"),
+        ("packages = [{name = 'a\\n-r b'}]".replace("'", '"'), "-r b' for the name of"),
+        ("packages = [{name = 'a', version = 1}]", "1 for the version of a, where a t"),
+        ("packages = [{name = 'a', marker = []}]", "[] for the marker of a, where a t"),
+        ("packages = [{name = 'a', archive = 'xpath'}]", "'xpath' for the archive"),
+        ("packages = [{name = 'a', directory = 'path'}]", "'path' for the directory"),
+        ("packages = [{name = 'a', sdist = []}]", "[] for the sdist"),
+        ("packages = [{name = 'a', vcs = 'x'}]", "'x' for the vcs"),
+        ("packages = [{name = 'a', vcs = {commit-id = 1}}]", "1 for the commit-id"),
+        ("packages = [{name = 'a', wheels = 'x'}]", "'x' for the wheels"),
+        ("packages = [{name = 'a', wheels = ['x']}]", "'x' for one of the wheels"),
+        ("packages = [{name = 'a', wheels = [{url = 1}]}]", "1 for the url"),
+        ("packages = [{name = 'a', wheels = [{}]}]", "takes a from no URL"),
+        ("packages = [{name = 'a', wheels = [{url = 'https://h/a', hashes = 'b'}]}]",
+         "'b' for the hashes of a, where a table"),
+        ("environments = [1]", "1 where a text should stand"),
+    ],
+)  # fmt: skip
+def test_pylock_of_another_shape_is_refused(text, named):
+    """The error has the value, what should stand there, and what to do."""
+    with pytest.raises(lock_text.UnfitLockError) as caught:
+        _pylock(f'lock-version = "1.0"\n{text}\n')
+    assert named in str(caught.value)
+    assert str(caught.value).startswith(("has ", "takes "))
+    assert "lock again." in str(caught.value) or "publish it" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("package = 'x'", "'x' for its packages, where a list should stand"),
+        ("package = ['x']", "'x' for one of its packages, where a table"),
+        ("[[package]]\nname = 'a'\nsource = 'x'", "'x' for the source of a, where a t"),
+        ("[[package]]\nname = 'a'\nsource = {path = 1}", "1 for the path of a, where"),
+    ],
+)
+def test_uv_lock_of_another_shape_is_refused(text, named):
+    """What uv would not have written is named before uv reads it."""
+    with pytest.raises(lock_text.UnfitLockError) as caught:
+        pylock_text.refuse_outside(toml.parsed(text))
+    assert named in str(caught.value)
+
+
 def test_pylock_pins_are_requirements():
     """What builds a package can be held to the lock's versions."""
     text = pylock_text.pins(toml.parsed(f"{_HEAD}{_BETA}"))
