@@ -1,9 +1,13 @@
 """The one place that runs commands: an argv in, the finished process out."""
 
+import contextlib
 import os
+import select
 import shlex
 import signal
 import subprocess
+import tempfile
+import time
 
 from holodeck_io.errors import CommandError
 
@@ -43,13 +47,10 @@ def run(
     lines of stderr.
     """
     try:
-        done = _run(argv, cwd, _environment(env), timeout_s, stdin or "", umask)
+        with _explained(argv):
+            done = _run(argv, cwd, _environment(env), timeout_s, stdin or "", umask)
     except subprocess.TimeoutExpired as error:
-        raise CommandError(
-            f"{shlex.join(argv)}: still running after {timeout_s} s and was killed."
-        ) from error
-    except OSError as error:
-        raise CommandError(f"{shlex.join(argv)}: could not start: {error}.") from error
+        raise _too_long(argv, timeout_s) from error
     if check and done.returncode:
         raise CommandError(
             f"{shlex.join(argv)}: ended with status {done.returncode}: "
@@ -62,30 +63,73 @@ def pipe(first, second, *, env=None, timeout_s=600, umask=-1):
     """
     Run two commands, the first one's output being the second one's input.
 
-    Raises :class:`CommandError` when either fails.
+    Raises :class:`CommandError` when either fails, does not start, or when both
+    together take longer than ``timeout_s``: then none of them goes on.
     """
-    with subprocess.Popen(
-        first, env=_environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
-    ) as source:  # fmt: skip
-        try:
-            done = run(
-                second, env=env, timeout_s=timeout_s, check=False, umask=umask,
-                stdin=source.stdout,
-            )  # fmt: skip
-        finally:
-            # Without a reader the first one ends by itself.
-            source.stdout.close()
-        said = source.stderr.read()
+    end = time.monotonic() + timeout_s
+    with _explained(first), tempfile.TemporaryFile() as said:
+        source = subprocess.Popen(
+            first, env=_environment(env), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=said, start_new_session=True,
+        )  # fmt: skip
+        done = _drain(source, second, _environment(env), end, timeout_s, umask)
+        said.seek(0)
+        text = said.read().decode(errors="replace")
     # Where both failed, the second one says why the first could not write.
-    for argv, status, text in (
-        (second, done.returncode, done.stderr), (first, source.returncode, said),
+    for argv, status, words in (
+        (second, done.returncode, done.stderr), (first, source.returncode, text),
     ):  # fmt: skip
         if status:
             raise CommandError(
-                f"{shlex.join(argv)}: ended with status {status}: {_tail(text)}"
+                f"{shlex.join(argv)}: ended with status {status}: {_tail(words)}"
             )
     return done
+
+
+def _drain(source, argv, env, end, timeout_s, umask):
+    """Run ``argv`` on the output of ``source``, and wait for both until ``end``."""
+    blamed = argv
+    with source:
+        try:
+            with _explained(argv):
+                done = _run(argv, None, env, _left(end), source.stdout, umask)
+            blamed = source.args
+            # Without a reader the source ends by itself, unless it hangs.
+            source.stdout.close()
+            if not done.returncode:
+                source.wait(_left(end))
+        except subprocess.TimeoutExpired as error:
+            if not source.stdout.closed and not _is_readable(source.stdout):
+                # Nothing was left to read, and more could come.
+                blamed = source.args
+            raise _too_long(blamed, timeout_s) from error
+        finally:
+            if source.returncode is None:
+                os.killpg(source.pid, signal.SIGKILL)
+    return done
+
+
+def _left(end):
+    return max(0, end - time.monotonic())
+
+
+def _is_readable(file):
+    """Tell whether there is something to read, were it the end."""
+    return bool(select.select([file], [], [], 0)[0])
+
+
+@contextlib.contextmanager
+def _explained(argv):
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{shlex.join(argv)}: could not start: {error}.") from error
+
+
+def _too_long(argv, timeout_s):
+    return CommandError(
+        f"{shlex.join(argv)}: still running after {timeout_s} s and was killed."
+    )
 
 
 def _run(argv, cwd, env, timeout_s, stdin, umask):

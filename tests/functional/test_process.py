@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -80,6 +81,74 @@ def test_run_command_that_never_ends_or_starts(argv, message):
     """A command beyond its deadline, or one that is not there, is an error."""
     with pytest.raises(CommandError, match=message):
         process.run(argv, timeout_s=0.3)
+
+
+_SLEEP = ["sleep", "60"]
+_COPY = ["cat"]
+
+
+def test_pipe_hands_one_output_to_the_other():
+    """What the first one writes is what the second one reads."""
+    done = process.pipe(_python("print('a' * 100_000)"), ["wc", "-c"])
+    assert done.stdout.strip() == "100001"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "blamed"),
+    [
+        (_SLEEP, _COPY, "sleep 60"),
+        (["sh", "-c", "sleep 60 & wait"], _COPY, "sh -c"),
+        (["yes"], _SLEEP, "sleep 60"),
+        (["true"], ["sh", "-c", "cat; sleep 60 & wait"], "sh -c"),
+        (_SLEEP, ["true"], "sleep 60"),
+    ],
+    ids=["silent", "silent child", "never reads", "never ends", "never looks up"],
+)
+def test_pipe_timeout_ends_both_and_blames_the_right_one(first, second, blamed):
+    """Beyond the deadline neither goes on, and the error names the one that hung."""
+    started = time.monotonic()
+    with pytest.raises(CommandError, match=f"{blamed}.*: still running after 0.5 s"):
+        process.pipe(first, second, timeout_s=0.5)
+    assert time.monotonic() - started < 10
+
+
+def test_pipe_timeout_leaves_no_child(tmp_path):
+    """What either of the two has started is ended with it."""
+    note = tmp_path / "note"
+    later = ["sh", "-c", 'cat - >&2 & (sleep 2; touch "$0") & wait', str(note)]
+    with pytest.raises(CommandError, match="still running"):
+        process.pipe(later, ["sh", "-c", "sleep 60 & wait"], timeout_s=0.3)
+    with pytest.raises(CommandError, match="still running"):
+        process.pipe(["yes"], later, timeout_s=0.3)
+    time.sleep(2.5)
+    assert not note.exists()
+
+
+def test_pipe_many_words_of_the_first_hold_up_nobody():
+    """However much the first one complains, it ends, and is quoted when it fails."""
+    shouts = "import sys; sys.stderr.write('no\\n' * 100_000); print('hi')"
+    assert process.pipe(_python(shouts), _COPY, timeout_s=30).stdout == "hi\n"
+    with pytest.raises(CommandError, match=r"ended with status 3: no\nno\n"):
+        process.pipe(_python(f"{shouts}; sys.exit(3)"), _COPY, timeout_s=30)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (["/nowhere/tool"], _COPY, "^/nowhere/tool: could not start: "),
+        (_SLEEP, ["/nowhere/tool"], "^/nowhere/tool: could not start: "),
+        (["yes"], ["sh", "-c", "echo full >&2; exit 2"], "status 2: full"),
+        (_SLEEP, ["sh", "-c", "echo full >&2; exit 2"], "status 2: full"),
+        (["sh", "-c", "echo torn >&2; exit 4"], _COPY, "status 4: torn"),
+    ],
+    ids=["no first", "no second", "second", "second of a silent one", "first"],
+)
+def test_pipe_failure_is_one_error(first, second, message):
+    """A command that is missing or fails is named, and the other one ended."""
+    started = time.monotonic()
+    with pytest.raises(CommandError, match=message):
+        process.pipe(first, second)
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)
