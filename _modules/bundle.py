@@ -51,8 +51,7 @@ def resolve(repository, ref):
     """
     if not names.is_ref(ref):
         raise SaltInvocationError(
-            f"ref {ref!r}: is no name of a branch, tag or commit; use letters, "
-            "digits, '.', '_', '/' and '-', not starting with '-' or '.'."
+            f"ref {ref!r}: is no name of a branch, tag or commit; {names.REF_RULE}."
         )
     return source.resolve(_repository(repository), ref)
 

@@ -25,9 +25,15 @@ _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")
 _BASE = re.compile(rf"{PREFIX}/(deps/[0-9a-f]{{16}}|[a-z0-9-]+/[0-9a-f]{{40}})")
 _PACKAGE = re.compile(r"holodeck-(deps-[0-9a-f]{16}|[a-z][a-z0-9-]*-[0-9a-f]{12})")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
+# Git's own, in any repository: on a builder they say nothing of the remote's.
+_HEADS = re.compile(r"([A-Z]+_)*HEAD")
 # "holodeck-" and the name make the Unix user, which systemd limits to 31.
 NAME_MAX = 22
 _REF_MAX = 200
+REF_RULE = (
+    "use letters, digits, '.', '_', '/' and '-', not starting with '-' or '.', and "
+    "name the branch itself instead of HEAD"
+)
 RESERVED = frozenset({"deps", "gnupg"})
 SUITE_SUFFIX = "-suite"
 
@@ -48,6 +54,7 @@ def is_ref(value):
         isinstance(value, str)
         and len(value) <= _REF_MAX
         and bool(_REF.fullmatch(value))
+        and not _HEADS.fullmatch(value)
         and ".." not in value
         and not value.endswith((".lock", "/", "."))
     )

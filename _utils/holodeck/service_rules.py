@@ -102,7 +102,9 @@ _SERVICE = {
             secret=True,
         )
     ),
-    "branch": schema.Key(schema.check(names.is_ref, "is not a branch name")),
+    "branch": schema.Key(
+        schema.check(names.is_ref, f"is not a branch name; {names.REF_RULE}")
+    ),
     "lock": schema.Key(schema.text(_RELATIVE)),
     "requirements": schema.Key(_text),
     "allow_unhashed": schema.Key(schema.boolean()),

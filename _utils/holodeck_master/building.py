@@ -20,8 +20,8 @@ def check_ref(service, ref):
         return
     if ref and not names.is_ref(ref):
         raise UnknownCommitError(
-            f"Commit {ref!r}: is no name of a branch, a tag or a commit; use letters, "
-            "digits, '.', '_', '/' and '-'."
+            f"Commit {ref!r}: is no name of a branch, a tag or a commit; "
+            f"{names.REF_RULE}."
         )
 
 

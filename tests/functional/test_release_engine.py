@@ -200,7 +200,7 @@ def test_release_built_before_builds_nothing(world):
     assert "build new" not in world.fleet.steps
 
 
-@pytest.mark.parametrize("ref", ["-x", "a b", "../main", "x" * 300])
+@pytest.mark.parametrize("ref", ["-x", "a b", "../main", "x" * 300, "HEAD"])
 def test_release_bad_ref_is_refused_before_anything(world, ref):
     """What cannot name a commit reaches no host, no git, and no record."""
     with pytest.raises(HolodeckError, match="is no name of a branch"):

@@ -69,6 +69,8 @@ _CASES = [
     (f"{_SERVICE}/requirements", "flask==3", f"{_SERVICE}/requirements: has no hashes"),
     (f"{_SERVICE}/suite", ..., f"{_SERVICE}: needs a suite"),
     (f"{_SERVICE}/branch", "-x", f"{_SERVICE}/branch: '-x' is not a branch name"),
+    (f"{_SERVICE}/branch", "HEAD",
+     f"{_SERVICE}/branch: 'HEAD' is not a branch name; use letters, digits, "),
     (f"{_SERVICE}/lock", "/etc/passwd", f"{_SERVICE}/lock: '/etc/passwd' does not"),
     (f"{_SERVICE}/lock", "a/../../b", f"{_SERVICE}/lock: 'a/../../b' does not"),
     (f"{_SERVICE}/suite", "..", f"{_SERVICE}/suite: '..' does not"),

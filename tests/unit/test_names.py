@@ -31,8 +31,10 @@ def test_is_commit_prefix_needs_seven_digits(value, legal):
 
 
 @pytest.mark.parametrize(
-    "value", ["main", "v1.2.3", "feature/x_y-z", "4f2c1e9", "_x", "a" * 200]
-)
+    "value",
+    ["main", "v1.2.3", "feature/x_y-z", "4f2c1e9", "_x", "a" * 200, "HEADER", "x/HEAD",
+     "head-1", "AHEAD"],
+)  # fmt: skip
 def test_is_ref_takes_ordinary_names(value):
     """Branches, tags and commits as people name them are legal."""
     assert names.is_ref(value)
@@ -46,6 +48,14 @@ def test_is_ref_takes_ordinary_names(value):
 )  # fmt: skip
 def test_is_ref_refuses_what_git_or_a_shell_reads_otherwise(value):
     """Nothing that git takes for an option or an expression is a name."""
+    assert not names.is_ref(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["HEAD", "FETCH_HEAD", "ORIG_HEAD", "CHERRY_PICK_HEAD"]
+)
+def test_is_ref_refuses_gits_own_heads(value):
+    """What each repository has for itself names no commit of another one."""
     assert not names.is_ref(value)
 
 
