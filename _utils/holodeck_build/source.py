@@ -5,11 +5,19 @@ import os
 from pathlib import Path
 
 from holodeck import names
-from holodeck_io import errors, lock, process
+from holodeck_io import errors, files, lock, process
 
 CACHE = Path("/var/cache/holodeck")
 # Nobody can answer a question here: a missing credential is an error at once.
-_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+_FETCH = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+# What is in the mirror already is read without the administrator's own settings.
+_ALONE = {
+    "HOME": "/dev/null", "XDG_CONFIG_HOME": None, "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1",
+}  # fmt: skip
+# These are for archives to be published, and count more than the commit's own: what a
+# bundle has is every file as it was committed.
+_ATTRIBUTES = "* -export-ignore -export-subst\n"
 
 
 def locked(name):
@@ -56,13 +64,12 @@ def history(repository, old, new, limit=50):
 def export(repository, commit, target):
     """Write the files of ``commit`` to the folder ``target``; return its time."""
     resolve(repository, commit)
-    mirror = _mirror(repository)
-    archive = Path(target, ".archive.tar")
-    _git(mirror, "archive", "--format=tar", f"--output={archive}", commit)
-    process.run(
-        ["tar", "--extract", "--file", str(archive), "--directory", str(target)]
+    mirror = _place(repository)
+    process.pipe(
+        [*_argv(mirror), "archive", "--format=tar", commit],
+        ["tar", "--extract", "--directory", str(target)],
+        env=_ALONE,
     )
-    archive.unlink()
     stamp = _git(mirror, "show", "--no-patch", "--format=%ct", commit).stdout
     return int(stamp.strip())
 
@@ -71,11 +78,19 @@ def _mirror_name(repository):
     return hashlib.sha256(repository.encode()).hexdigest()[:16]
 
 
+def _place(repository):
+    return CACHE / "git" / _mirror_name(repository)
+
+
 def _mirror(repository):
-    mirror = CACHE / "git" / _mirror_name(repository)
+    mirror = _place(repository)
     if not (mirror / "HEAD").exists():
         mirror.mkdir(parents=True, exist_ok=True)
         process.run(["git", "init", "--quiet", "--bare", str(mirror)])
+    attributes = mirror / "info" / "attributes"
+    if not attributes.is_file() or attributes.read_bytes() != _ATTRIBUTES.encode():
+        attributes.parent.mkdir(exist_ok=True)
+        files.write_atomic(attributes, _ATTRIBUTES)
     return mirror
 
 
@@ -85,16 +100,16 @@ def _has(mirror, commit):
 
 
 def _fetch(mirror, repository):
+    """Fetch with the administrator's settings: credentials, other names of URLs."""
     _git(
         mirror, "fetch", "--quiet", "--prune", "--force", "--", repository,
-        "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+        "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", env=_FETCH,
     )  # fmt: skip
 
 
-def _git(mirror, *words, check=True):
-    return process.run(
-        ["git", f"--git-dir={os.fspath(mirror)}", *words],
-        env=_ENVIRONMENT,
-        check=check,
-        timeout_s=300,
-    )
+def _git(mirror, *words, check=True, env=_ALONE):
+    return process.run([*_argv(mirror), *words], env=env, check=check, timeout_s=300)
+
+
+def _argv(mirror):
+    return ["git", f"--git-dir={os.fspath(mirror)}"]

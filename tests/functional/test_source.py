@@ -1,0 +1,127 @@
+"""Commits read from real git repositories: whole, as committed, and nothing else."""
+
+import os
+
+import builder
+import pytest
+
+from holodeck_build import source
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """The sample service as a git repository."""
+    return builder.Repository(tmp_path_factory.mktemp("git") / "guestbook")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The home of a builder's root, whose mirrors are its own."""
+    monkeypatch.setattr(source, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def _writing(made):
+    """Return a change that writes ``{path: text or bytes}``."""
+
+    def change(home):
+        for name, content in made.items():
+            path = home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return change
+
+
+def _exported(repository, commit, target):
+    """Return ``{path: bytes}`` of what a build gets to see of a commit."""
+    target.mkdir(parents=True)
+    source.export(str(repository.home), commit, target)
+    return {
+        str(path.relative_to(target)): path.read_bytes()
+        for path in target.rglob("*")
+        if path.is_file()
+    }
+
+
+_ARCHIVED = {
+    ".gitattributes": "version.py export-subst\ntests export-ignore\n",
+    "version.py": 'REFS = "$Format:%d$"\nNEAR = "$Format:%(describe:tags=true)$"\n',
+    "tests/test_a.py": "A = 1\n",
+}
+
+
+def test_export_does_not_depend_on_other_refs(repository, home, tmp_path):
+    """A tag or branch that comes later changes no byte of a commit."""
+    commit = repository.changed(_writing(_ARCHIVED))
+    before = _exported(repository, commit, tmp_path / "before")
+    repository._git("tag", "v1.0", commit)
+    repository._git("branch", "other", commit)
+    source.resolve(str(repository.home), "v1.0")
+    assert _exported(repository, commit, tmp_path / "after") == before
+    assert before["version.py"].decode() == _ARCHIVED["version.py"]
+
+
+def test_export_leaves_no_file_out(repository, home, tmp_path):
+    """What published archives go without is part of the commit all the same."""
+    found = _exported(
+        repository, repository.changed(_writing(_ARCHIVED)), tmp_path / "x"
+    )
+    assert set(_ARCHIVED) <= set(found)
+
+
+@pytest.mark.parametrize("name", [".archive.tar", ".archive.tar/notes.txt"])
+def test_export_takes_any_name_of_a_file(repository, home, tmp_path, name):
+    """No name is one that the export needs for itself."""
+    commit = repository.changed(_writing({name: "precious"}))
+    assert _exported(repository, commit, tmp_path / "x")[name] == b"precious"
+
+
+_SETTINGS = """\
+[core]
+    autocrlf = true
+    attributesFile = {home}/attributes
+[filter "shout"]
+    smudge = tr a-z A-Z
+[tar]
+    umask = 0077
+[log]
+    showSignature = true
+[init]
+    templateDir = {home}/template
+"""
+_TOLD = "*.txt filter=shout\n*.md text eol=crlf\n*.py export-ignore\n"
+
+
+def test_export_does_not_depend_on_the_administrators_git(repository, home, tmp_path):
+    """What root and the system have set for git changes no byte and no mode."""
+    made = {"a.txt": "one\ntwo\n", "b.md": "one\n", ".gitattributes": "*.txt text\n"}
+    commit = repository.changed(_writing(made))
+    plain = _exported(repository, commit, tmp_path / "plain")
+    told = {
+        ".gitconfig": _SETTINGS.format(home=home), "attributes": _TOLD,
+        ".config/git/attributes": _TOLD, "template/info/attributes": _TOLD,
+    }  # fmt: skip
+    _writing(told)(home)
+    source.CACHE = tmp_path / "another"
+    assert _exported(repository, commit, tmp_path / "told") == plain
+    modes = [(tmp_path / x / "a.txt").stat().st_mode for x in ("plain", "told")]
+    assert modes[0] == modes[1]
+
+
+def test_export_converts_as_the_commit_itself_says(repository, home, tmp_path):
+    """The commit's own line ends and encodings are those of any checkout on Linux."""
+    made = {".gitattributes": "*.bat text eol=crlf\n", "run.bat": "one\ntwo\n"}
+    found = _exported(repository, repository.changed(_writing(made)), tmp_path / "x")
+    assert found["run.bat"] == b"one\r\ntwo\r\n"
+
+
+def test_fetch_follows_the_administrators_git(repository, home):
+    """Another name of a server in root's settings is one for the builder too."""
+    _writing({".gitconfig": f'[url "{repository.home}"]\n insteadOf = lab:\n'})(home)
+    assert source.resolve("lab:", "main") == repository.first
