@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 from holodeck import names
@@ -10,6 +11,8 @@ from holodeck_io import errors, files, lock, process
 CACHE = Path("/var/cache/holodeck")
 # Nobody can answer a question here: a missing credential is an error at once.
 _FETCH = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+# Git's collector works while the mirror is locked, or not at all.
+_STAY = ("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")
 # What is in the mirror already is read without the administrator's own settings.
 _ALONE = {
     "HOME": "/dev/null", "XDG_CONFIG_HOME": None, "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -83,15 +86,28 @@ def _place(repository):
 
 
 def _mirror(repository):
+    """Return the mirror, made anew where there is none or half of one; it is locked."""
     mirror = _place(repository)
-    if not (mirror / "HEAD").exists():
-        mirror.mkdir(parents=True, exist_ok=True)
-        process.run(["git", "init", "--quiet", "--bare", str(mirror)])
+    if not _is_whole(mirror):
+        new = mirror.with_name(f".new-{mirror.name}")
+        for half in (new, mirror):
+            shutil.rmtree(half, ignore_errors=True)
+        new.mkdir(parents=True)
+        words = ["git", "init", "--quiet", "--bare", "--template=", str(new)]
+        process.run(words, env=_ALONE)
+        new.rename(mirror)
     attributes = mirror / "info" / "attributes"
     if not attributes.is_file() or attributes.read_bytes() != _ATTRIBUTES.encode():
         attributes.parent.mkdir(exist_ok=True)
         files.write_atomic(attributes, _ATTRIBUTES)
     return mirror
+
+
+def _is_whole(mirror):
+    if not mirror.is_dir():
+        return False
+    done = _git(mirror, "rev-parse", "--is-bare-repository", check=False)
+    return done.stdout.strip() == "true"
 
 
 def _has(mirror, commit):
@@ -100,9 +116,17 @@ def _has(mirror, commit):
 
 
 def _fetch(mirror, repository):
-    """Fetch with the administrator's settings: credentials, other names of URLs."""
+    """
+    Fetch with the administrator's settings: credentials, other names of URLs.
+
+    The mirror is locked, and nothing works on in it after git has ended: a lock file
+    of git's is one of a fetch that was killed. An orphan of it that still runs can
+    lose what it writes then, and the fetch here writes the same.
+    """
+    for stale in mirror.rglob("*.lock"):
+        stale.unlink(missing_ok=True)
     _git(
-        mirror, "fetch", "--quiet", "--prune", "--force", "--", repository,
+        mirror, *_STAY, "fetch", "--quiet", "--prune", "--force", "--", repository,
         "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", env=_FETCH,
     )  # fmt: skip
 

@@ -1,11 +1,14 @@
 """Commits read from real git repositories: whole, as committed, and nothing else."""
 
 import os
+import shutil
+import subprocess
 
 import builder
 import pytest
 
 from holodeck_build import source
+from holodeck_io.errors import HolodeckError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -125,3 +128,70 @@ def test_fetch_follows_the_administrators_git(repository, home):
     """Another name of a server in root's settings is one for the builder too."""
     _writing({".gitconfig": f'[url "{repository.home}"]\n insteadOf = lab:\n'})(home)
     assert source.resolve("lab:", "main") == repository.first
+
+
+def _half(mirror):
+    for path in ("objects", "config"):
+        gone = mirror / path
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+
+
+def _empty(mirror):
+    (mirror / "HEAD").write_text("")
+
+
+def _unset(mirror):
+    (mirror / "config").write_text("")
+
+
+def _locked(mirror):
+    for path in ("packed-refs", "HEAD", "config", "refs/heads/main", "shallow",
+                 "objects/maintenance"):  # fmt: skip
+        mirror.joinpath(f"{path}.lock").touch()
+
+
+def _begun(mirror):
+    shutil.rmtree(mirror)
+    half = mirror.with_name(f".new-{mirror.name}")
+    half.mkdir()
+    (half / "HEAD").write_text("ref: refs/he")
+
+
+@pytest.mark.parametrize("harm", [_half, _empty, _unset, _locked, _begun])
+def test_resolve_after_a_kill_heals_the_mirror(repository, home, harm):
+    """However a fetch or the making of a mirror was cut short, the next one works."""
+    url = str(repository.home)
+    repository._git("branch", "--force", "moving", repository.first)
+    source.resolve(url, "main")
+    [mirror] = (source.CACHE / "git").iterdir()
+    _git_in(mirror, "pack-refs", "--all")
+    harm(mirror)
+    later = repository.changed(_writing({"later.txt": harm.__name__}))
+    repository._git("branch", "--force", "main", later)
+    repository._git("branch", "--delete", "--force", "moving")
+    try:
+        assert source.resolve(url, "main") == later
+        with pytest.raises(HolodeckError, match="is no branch"):
+            source.resolve(url, "moving")
+    finally:
+        repository._git("branch", "--force", "main", repository.first)
+    assert [path.name for path in mirror.parent.iterdir()] == [mirror.name]
+    assert list(mirror.rglob("*.lock")) == []
+
+
+def _git_in(mirror, *words):
+    subprocess.run(["git", f"--git-dir={mirror}", *words], check=True)
+
+
+_COLLECTING = "[gc]\n autoPackLimit = 1\n[transfer]\n unpackLimit = 1\n"
+
+
+def test_fetch_leaves_nothing_at_work(repository, home):
+    """Once the mirror's lock is free nobody works in it, git's collector neither."""
+    _writing({".gitconfig": _COLLECTING})(home)
+    source.resolve(str(repository.home), "main")
+    later = repository.changed(_writing({"later.txt": "collected"}))
+    source.resolve(str(repository.home), later)
+    [mirror] = (source.CACHE / "git").iterdir()
+    assert len(list(mirror.rglob("*.pack"))) == 1
+    assert not (mirror / "gc.pid").exists()
