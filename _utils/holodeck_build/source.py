@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from holodeck import names
+from holodeck_build import commit_files
 from holodeck_io import errors, files, lock, process
 
 CACHE = Path("/var/cache/holodeck")
@@ -65,14 +66,22 @@ def history(repository, old, new, limit=50):
 
 
 def export(repository, commit, target):
-    """Write the files of ``commit`` to the folder ``target``; return its time."""
+    """
+    Write the files of ``commit`` to the folder ``target``; return its time.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` when a commit's files are not all
+    in the commit, or cannot be in a package.
+    """
     resolve(repository, commit)
     mirror = _place(repository)
+    listing = _git(mirror, *commit_files.LIST, commit).stdout
+    small = commit_files.small(listing)
     process.pipe(
         [*_argv(mirror), "archive", "--format=tar", commit],
         ["tar", "--extract", "--directory", str(target)],
         env=_ALONE,
     )
+    commit_files.refuse_pointers(target, small)
     stamp = _git(mirror, "show", "--no-patch", "--format=%ct", commit).stdout
     return int(stamp.strip())
 

@@ -226,7 +226,18 @@ def _linked(home):
     (home / "static").symlink_to("guestbook/static")
 
 
+def _pointing(home):
+    (home / "model.bin").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 1\n"
+    )
+
+
 _REFUSALS = {
+    "not whole": (
+        _pointing,
+        {},
+        "File model.bin: is a pointer of Git LFS, whose content is not in the commit; ",
+    ),
     "no hashes": (
         _unhashed,
         {},

@@ -85,6 +85,68 @@ def test_export_takes_any_name_of_a_file(repository, home, tmp_path, name):
     assert _exported(repository, commit, tmp_path / "x")[name] == b"precious"
 
 
+_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n"
+
+
+def _with_submodule(home):
+    repository = home / "libs" / "véndor"
+    repository.mkdir(parents=True)
+    for words in (
+        ["init", "--quiet"],
+        ["-c", "user.name=A", "-c", "user.email=a@localhost", "commit", "--quiet",
+         "--allow-empty", "--message", "first"],
+    ):  # fmt: skip
+        subprocess.run(["git", *words], cwd=repository, check=True)
+
+
+def _without_submodule(home):
+    shutil.rmtree(home / "libs", ignore_errors=True)
+
+
+_REFUSED = {
+    "submodule": (
+        _with_submodule,
+        "Folder libs/véndor: is a submodule, whose files are in another repository",
+    ),
+    "pointer": (
+        _writing({"a/model.bin": _POINTER.format("a" * 64)}),
+        "File a/model.bin: is a pointer of Git LFS, whose content is not in ",
+    ),
+    "pointers": (
+        _writing({f"{n}.bin": _POINTER.format(str(n) * 64) for n in range(3)}),
+        "File 0.bin (and 2 more): is a pointer of Git LFS, whose content is not in ",
+    ),
+    "name": (
+        _writing({os.fsdecode(b"a/caf\xe9\t.txt"): "x"}),
+        "File a/caf\\xe9\t.txt: has a name that is not UTF-8, which packages cannot ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _REFUSED)
+def test_export_refuses_what_would_not_be_whole(repository, home, tmp_path, case):
+    """What a bundle could not have is named before anything is built."""
+    change, message = _REFUSED[case]
+    commit = repository.changed(change)
+    try:
+        with pytest.raises(HolodeckError) as refused:
+            _exported(repository, commit, tmp_path / "x")
+    finally:
+        _without_submodule(repository.home)
+    assert str(refused.value).startswith(message)
+    assert "; " in str(refused.value)
+
+
+def test_export_takes_what_merely_looks_odd(repository, home, tmp_path):
+    """Names in any script, and words about Git LFS, are files like others."""
+    made = {
+        "größe 'x' \"y\" \\z\u2028.txt": "1" * 200, "日本/\n.txt": "2" * 200,
+        "about.txt": f"See {_POINTER}", "long.txt": _POINTER + "x" * 2000, "empty": "",
+    }  # fmt: skip
+    found = _exported(repository, repository.changed(_writing(made)), tmp_path / "x")
+    assert {path: found[path].decode() for path in made} == made
+
+
 _SETTINGS = """\
 [core]
     autocrlf = true
