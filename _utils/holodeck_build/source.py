@@ -61,7 +61,8 @@ def history(repository, old, new, limit=50):
         done = _git(
             mirror, "log", f"--max-count={limit}", "--format=%H%x09%s", f"{old}..{new}"
         )
-    rows = (line.partition("\t") for line in done.stdout.splitlines())
+    # A subject may hold what Python alone takes for the end of a line.
+    rows = (line.partition("\t") for line in done.stdout.split("\n") if line)
     return [{"commit": commit, "subject": subject} for commit, _, subject in rows]
 
 
