@@ -45,8 +45,8 @@ def refuse_pointers(folder, paths):
         more = f" (and {len(pointers) - 1} more)" if len(pointers) > 1 else ""
         raise errors.HolodeckError(
             f"File {pointers[0]}{more}: is a pointer of Git LFS, whose content is not "
-            "in the commit; commit the content itself (`git lfs migrate export`), or take "
-            "the pointer out and let the service's `build` command fetch the content."
+            "in the commit; commit the content itself (`git lfs migrate export`), or "
+            "take the pointer out and let the service's `build` command fetch it."
         )
 
 

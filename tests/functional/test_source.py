@@ -6,6 +6,7 @@ import subprocess
 
 import builder
 import pytest
+from salt.exceptions import SaltInvocationError
 
 from holodeck_build import source
 from holodeck_io.errors import HolodeckError
@@ -50,6 +51,13 @@ def _exported(repository, commit, target):
         for path in target.rglob("*")
         if path.is_file()
     }
+
+
+def test_resolve_of_a_head_is_refused(repository, home, tmp_path):
+    """HEAD, which would be the mirror's own, never stands for a commit of another."""
+    resolve = builder.functions(tmp_path)["bundle.resolve"]
+    with pytest.raises(SaltInvocationError, match="the branch itself instead of HEAD"):
+        resolve(str(repository.home), "HEAD")
 
 
 _ARCHIVED = {
