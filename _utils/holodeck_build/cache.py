@@ -128,7 +128,7 @@ def prune():
     for shelf in kept:
         homes = [home for home in shelf.glob("*") if not home.name.startswith(".")]
         for home in sorted(homes, key=_age)[_KEPT:]:
-            if _age(home) > _KEPT_S:
+            if _KEPT_S < _age(home) < float("inf"):
                 _discard(home)
     # No build takes as long.
     unfinished = [home for shelf in kept for home in shelf.glob(".build-*")]

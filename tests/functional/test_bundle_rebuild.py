@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import tarfile
+import traceback
 from pathlib import Path
 
 import builder
@@ -172,14 +173,19 @@ def _at_once(jobs):
         results = manager.dict()
 
         def job(number):
-            results[number] = jobs[number]()
+            try:
+                results[number] = jobs[number]()
+            except Exception:  # noqa: BLE001 -- told by the test, not by a child
+                results[number] = traceback.format_exc()
 
         running = [context.Process(target=job, args=(n,)) for n in range(len(jobs))]
         for one in running:
             one.start()
         for one in running:
             one.join()
-        return [results.get(number) for number in range(len(jobs))]
+        found = [results.get(number) for number in range(len(jobs))]
+    assert all(isinstance(one, dict) for one in found), "\n".join(map(str, found))
+    return found
 
 
 def test_build_of_two_commits_at_the_same_time(here, elsewhere, project, index):
