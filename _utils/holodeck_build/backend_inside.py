@@ -8,18 +8,24 @@ build's own folder: nothing of this pack is there.
 import importlib
 import json
 import os
+import shutil
 import sys
 
 REQUIRES, WHEEL = "requires", "wheel"
+_SCRATCH = "/tmp/checkout"  # noqa: S108  # the sandbox's own
 
 
-def main(hook, backend, folder, target, *paths):
+def main(hook, backend, checkout, folder, target, *paths):
     """
-    Call a hook of the backend for the project in ``folder``.
+    Call a hook of the backend for the project in ``folder`` of a checkout.
 
     ``requires`` writes what the backend wants besides, as JSON, to the file
-    ``target``; ``wheel`` leaves the wheel in the folder ``target``.
+    ``target``; ``wheel`` leaves the wheel in the folder ``target``. A checkout that
+    is shown read-only is copied into the sandbox's memory, always to one place.
     """
+    if not os.access(checkout, os.W_OK):
+        checkout = shutil.copytree(checkout, _SCRATCH, symlinks=True)
+    folder = os.path.join(checkout, folder)  # noqa: PTH118
     os.chdir(folder)
     # Not the folder of this file: the project's alone where it asks for that.
     sys.path[:1] = [os.path.join(folder, path) for path in paths]  # noqa: PTH118

@@ -26,6 +26,9 @@ from holodeck_build.interpreter import Interpreter
 from holodeck_bundle import inventory, system
 from holodeck_io import errors, files, process
 
+# Bytes of a checkout that are copied into memory to be built there.
+_IN_MEMORY = 64 << 20
+
 
 def build(name, commit, spec, pack, bases=(), private=()):
     """
@@ -49,14 +52,13 @@ def build(name, commit, spec, pack, bases=(), private=()):
     ):
         versions = pool.submit(_tools, pack)
         checkout = Path(folder, "checkout")
-        checkout.mkdir()
+        files.make_folder(checkout)
         epoch = _checkout(spec, commit, checkout)
         lock = _lock(spec, checkout, interpreter)
         recipe = _Recipe(name, commit, spec, checkout, lock, epoch)
         tools = system.versions(spec.get("packages", {}).get("build", ()), pack.kind)
         builder = Builder(interpreter, pack, {**env, **_compiling(tools)}, tools)
-        if recipe.package:
-            pool.submit(wheels.prepare, recipe.package, lock, builder, epoch)
+        recipe.start(pool, builder)
         with source.locked(f"layer-{cache.lock_key(lock, interpreter)}"):
             found = layers.dependencies(lock, builder, bases)
             # The application is built while the dependencies are compressed.
@@ -86,6 +88,19 @@ class _Recipe:
         # The repository's own package, where it has one that is wanted.
         wanted = bool(spec.get("project"))
         self.package = project.find(checkout, lock.name) if wanted else None
+        self._command = spec.get("build", {}).get("command")
+        self._wheel = None
+
+    def start(self, pool, builder):
+        """
+        Build the repository's own package while its dependencies are fetched.
+
+        Where a build command comes before, only what builds it is made ready.
+        """
+        if self.package and not self._command:
+            self._wheel = pool.submit(self._built, builder)
+        elif self.package:
+            pool.submit(wheels.prepare, self.package, self.lock, builder, self.epoch)
 
     def provenance(self, interpreter, tools):
         """Return what the bundle is made of and by; nothing in it names a builder."""
@@ -101,9 +116,8 @@ class _Recipe:
 
     def fill(self, prefix, found, builder, provenance):
         """Put the application into its virtualenv; return the time of its files."""
-        command = self.spec.get("build", {}).get("command")
-        if command:
-            self._prepare(command, found)
+        if self._command:
+            self._prepare(found)
         if self.spec.get("project"):
             self._install_project(prefix, builder)
         copies = {**self.spec.get("copy", {}), **self._artefacts()}
@@ -115,10 +129,10 @@ class _Recipe:
         inventory.write(prefix, sites, provenance)
         return self.epoch
 
-    def _prepare(self, command, found):
+    def _prepare(self, found):
         """Run the service's own build command, which must not touch the builder."""
         self._confined(self.checkout)(
-            shlex.split(command),
+            shlex.split(self._command),
             readable=(found.prefix,),
             env={
                 "PATH": f"{found.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -145,13 +159,28 @@ class _Recipe:
             pth = builder.interpreter.site(prefix) / "_holodeck_app.pth"
             pth.write_text("../../../app\n", encoding="utf-8")
             return
-        flags = _flags(f"-ffile-prefix-map={self.checkout}=.")
-        there = replace(builder, env={**builder.env, **flags})
-        confined = self._confined(self.checkout.parent)
-        wheel = wheels.build(self.package, self.lock, there, self.epoch, confined)
+        wheel = self._wheel.result() if self._wheel else self._built(builder)
+        # Nobody else asks the cache for this file: what lies there may be ours.
         uv.run(
-            "pip", "install", "--quiet", "--no-deps", "--python",
-            str(prefix / "bin" / "python"), str(wheel),
+            "pip", "install", "--quiet", "--no-deps", "--link-mode", "hardlink",
+            "--python", str(prefix / "bin" / "python"), str(wheel),
+        )  # fmt: skip
+
+    def _built(self, builder):
+        """
+        Build the wheel: in memory, unless the checkout is large or was worked in.
+
+        A disk that has just removed many files makes new ones slowly.
+        """
+        workdir = self.checkout.parent
+        if not self._command and files.size_below(self.checkout) < _IN_MEMORY:
+            workdir /= "out"
+            workdir.mkdir()
+        flags = _flags(f"-ffile-prefix-map={self.checkout}=/tmp/checkout")
+        there = replace(builder, env={**builder.env, **flags})
+        return wheels.build(
+            self.package, self.checkout, self.lock, there, self.epoch,
+            self._confined(workdir),
         )  # fmt: skip
 
     def _confined(self, workdir):

@@ -30,10 +30,12 @@ _UNANSWERED = "Failed to fetch"
 _READY = "ready"
 
 
-def build(folder, lock, builder, epoch, confined):
+def build(folder, checkout, lock, builder, epoch, confined):
     """
     Build the project in ``folder``; return the wheel's path, beside the checkout.
 
+    checkout
+        The folder with the commit's files; ``folder`` is it, or lies in it.
     lock
         The :class:`~holodeck_build.lockfile.Lock` whose versions count.
     builder
@@ -47,7 +49,7 @@ def build(folder, lock, builder, epoch, confined):
     wanted = project.requires(folder)
     target = Path(confined.workdir, "wheel")
     target.mkdir()
-    ask = _Backend(folder, builder, confined)
+    ask = _Backend(folder, checkout, builder, confined)
     try:
         ask(backend_inside.WHEEL, _environment(wanted, lock, builder, epoch), target)
     except errors.CommandError as error:
@@ -71,8 +73,9 @@ def prepare(folder, lock, builder, epoch):
 class _Backend:
     """A project's build backend, asked in the sandbox."""
 
-    def __init__(self, folder, builder, confined):
-        self._folder, self._builder, self._confined = folder, builder, confined
+    def __init__(self, folder, checkout, builder, confined):
+        self._folder, self._checkout = folder, checkout
+        self._builder, self._confined = builder, confined
         self._program = Path(confined.workdir, "backend.py")
         shutil.copyfile(backend_inside.__file__, self._program)
         self._program.chmod(0o644)
@@ -81,10 +84,14 @@ class _Backend:
         """Call a hook, with the environment in ``home``."""
         backend, paths = project.backend(self._folder)
         argv = [str(home / "bin" / "python"), str(self._program), hook, backend]
+        argv += [str(self._checkout), str(self._folder.relative_to(self._checkout))]
         flags = {key: self._builder.env[key] for key in ("CFLAGS", "CXXFLAGS")}
+        readable = [str(home), *self._builder.interpreter.outside]
+        if self._confined.workdir not in self._checkout.parents:
+            readable.append(str(self._checkout))
         self._confined(
-            [*argv, str(self._folder), str(target), *paths],
-            readable=(str(home), *self._builder.interpreter.outside),
+            [*argv, str(target), *paths],
+            readable=readable,
             env={
                 "PATH": f"{home}/bin:/usr/local/bin:/usr/bin:/bin",
                 "SOURCE_DATE_EPOCH": str(tree.EPOCH),

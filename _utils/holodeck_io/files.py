@@ -98,6 +98,12 @@ def names_below(root):
     return sorted(_names_below(os.fspath(root), ""))
 
 
+def size_below(root):
+    """Return the bytes of all files and links below a folder."""
+    root = os.fspath(root)
+    return sum(os.lstat(f"{root}/{name}").st_size for name in _names_below(root, ""))
+
+
 def tree_entries(root):
     """
     Yield ``(path, type, mode, content)`` of everything below ``root``, sorted.
