@@ -1,8 +1,9 @@
 """
 Bundles on a host: put in place whole, proven, listed, removed.
 
-A layer is made beside its place and proven there, flushed by one ``syncfs``, and
-renamed: a kill or a power loss leaves the old layer or the new one, never a half.
+A layer is made beside its place, and gets there by one rename: a kill leaves the old
+layer or the new one, never a half. One ``syncfs`` flushes it, before anything in use is
+replaced; what power that goes leaves of a new one has no receipt, and is proven first.
 """
 
 import concurrent.futures
@@ -166,8 +167,7 @@ def _place_difference(layer, fetch, format_):
                 delta.apply(base, archive, made)
                 archive.unlink()
                 format_.label(made)
-                files.sync_filesystem(made)
-                _move_in(layer, made)
+                _settle(layer, made)
         except _UNFIT as error:
             # A damaged base or archive: the whole layer is in the store.
             log.warning("Layer %s: not by difference: %s", layer["package"], error)
@@ -259,6 +259,21 @@ def _beside(layer):
         yield staging
     finally:
         files.remove(staging)
+
+
+def _settle(layer, made):
+    """
+    Put a tree in its place and on the disk.
+
+    Where nothing was, it is flushed there: the name needs no flush of its own. Power
+    that goes before leaves what no receipt names, and is proven before it is used.
+    """
+    if os.path.lexists(layer["root"]):
+        files.sync_filesystem(made)
+        _move_in(layer, made)
+    else:
+        made.rename(layer["root"])
+        files.sync_filesystem(layer["root"])
 
 
 def _move_in(layer, made):

@@ -242,13 +242,16 @@ def _link_folder(origin, target, here, skip):
                 name, name, src_dir_fd=origin, dst_dir_fd=target, follow_symlinks=False
             )
             continue
-        os.mkdir(name, dir_fd=target)
+        mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+        os.mkdir(name, mode, dir_fd=target)
         inner = [
             os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
             for top in (origin, target)
         ]
         try:
-            os.fchmod(inner[1], entry.stat(follow_symlinks=False).st_mode & 0o7777)
+            # A change that is none would be written to the journal all the same.
+            if stat.S_IMODE(os.fstat(inner[1]).st_mode) != mode:
+                os.fchmod(inner[1], mode)
             _link_folder(*inner, f"{here}{name}/", skip)
         finally:
             for descriptor in inner:

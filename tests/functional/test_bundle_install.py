@@ -182,7 +182,7 @@ def test_place_cut_off_converges(host, bundles, monkeypatch, step, way):
             with pytest.raises(KeyboardInterrupt):
                 install_packages(bundles[B], B)
         else:
-            patch.setattr(install, "_move_in", cut)
+            patch.setattr(install, {"whole": "_move_in"}.get(way, "_settle"), cut)
             with pytest.raises(KeyboardInterrupt):
                 install_packages(bundles[B], B)
     assert not _there(layer["root"]) or proof.differing([layer]) == []
