@@ -1,5 +1,6 @@
 """One round over one application: each peer builds, is installed, and is cleared."""
 
+import os
 import time
 from pathlib import Path
 
@@ -32,8 +33,14 @@ class Rounds:
         self.trees.folder.mkdir()
 
     def run(self, peers, number):
-        """Let all peers run once; ours is first, as the floors need its files."""
-        for peer in peers:
+        """
+        Let all peers run once, another one first in each round.
+
+        What a round has removed slows the disk for whoever comes next. Ours begins
+        the first round, as the floors need its files.
+        """
+        turn = (number - 1) % len(peers)
+        for peer in [*peers[turn:], *peers[:turn]]:
             self._guarded(peer.name, number, lambda peer=peer: self._peer(peer))
         for floor in FLOORS:
             self._guarded(floor.name, number, lambda floor=floor: self._floor(floor))
@@ -56,6 +63,7 @@ class Rounds:
         jobs = {change: Job(self.app, change, home) for change in CHANGES}
         for job in jobs.values():
             peer.prepare(job)
+            os.sync()
             self._add(peer, f"build {job.change}", peer.build(job))
         self._sizes(peer, jobs)
         with self._host(home) as host:
