@@ -72,6 +72,7 @@ def build(name, commit, spec, pack, bases=(), private=()):
             made = [asdict(layer) for layer in (packed.result(), application)]
             warnings = layers.missing_libraries(found)
     cache.prune()
+    uv.tidy()
     prefix = Path(f"{Path(application.file).parent}/root{application.root}")
     return {
         "name": name, "commit": commit, "layers": made, **inventory.read(prefix),

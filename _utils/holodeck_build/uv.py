@@ -1,9 +1,14 @@
 """uv, which fills virtualenvs on a builder, with a cache of the builder's own."""
 
-from holodeck_build import source, tree
-from holodeck_io import process
+import logging
+import time
 
+from holodeck_build import source, tree
+from holodeck_io import errors, process
+
+log = logging.getLogger(__name__)
 _TIMEOUT_S = 1800
+_WEEK_S = 7 * 24 * 3600
 
 
 def run(*words, cwd=None, env=None):
@@ -37,3 +42,16 @@ def run(*words, cwd=None, env=None):
             **(env or {}),
         },
     )
+
+
+def tidy():
+    """Let uv remove what its cache no longer needs, once a week."""
+    note = source.CACHE / "uv-tidied"
+    age_s = time.time() - note.stat().st_mtime if note.exists() else 0
+    if age_s > _WEEK_S:
+        try:
+            run("cache", "prune", "--quiet")
+        except errors.CommandError as error:
+            log.warning("uv's cache: was not tidied: %s", error)
+    if age_s > _WEEK_S or not note.exists():
+        note.touch()

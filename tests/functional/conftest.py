@@ -1,7 +1,9 @@
-"""Worlds that several files release in."""
+"""Worlds, builders and hosts that several files work with."""
 
 import pytest
 import salt._logging
+from bundle_builder import Place
+from bundle_host import Host
 from fake_fleet import OLD
 from fake_world import opened, started
 
@@ -23,3 +25,21 @@ def world(fresh):
     fresh.fleet.steps.clear()
     fresh.fleet.in_service = True
     return fresh
+
+
+@pytest.fixture
+def here(tmp_path, index):
+    """A builder, which asks the file's own index."""
+    return Place(tmp_path / "here")
+
+
+@pytest.fixture
+def elsewhere(tmp_path, index):
+    """Another builder, which has built nothing yet."""
+    return Place(tmp_path / "elsewhere")
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A host of packages with nothing on it."""
+    return Host(tmp_path, monkeypatch)

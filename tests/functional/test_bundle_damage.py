@@ -7,7 +7,7 @@ from pathlib import Path
 import builder
 import bundle_builder
 import pytest
-from bundle_builder import ALPHA, BETA, LINES, REBUILT, Place, digests, locked, prefix
+from bundle_builder import ALPHA, BETA, LINES, REBUILT, digests, locked, prefix
 
 from holodeck_build import libraries
 
@@ -19,18 +19,6 @@ def index():
     """The index that every builder here asks."""
     with bundle_builder.serving(ALPHA, BETA, REBUILT) as running:
         yield running
-
-
-@pytest.fixture
-def here(tmp_path, index):
-    """The builder whose cache is damaged."""
-    return Place(tmp_path / "here")
-
-
-@pytest.fixture
-def elsewhere(tmp_path, index):
-    """A builder that has built nothing yet."""
-    return Place(tmp_path / "elsewhere")
 
 
 def _remove(pattern):

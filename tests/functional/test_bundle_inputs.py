@@ -32,12 +32,6 @@ def index():
         yield running
 
 
-@pytest.fixture
-def here(tmp_path, index):
-    """A builder."""
-    return Place(tmp_path / "here")
-
-
 _PROJECT = """\
 [project]
 name = "svc"

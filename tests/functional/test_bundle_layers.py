@@ -74,12 +74,6 @@ def index(linked):
 
 
 @pytest.fixture
-def here(tmp_path, index):
-    """A builder."""
-    return Place(tmp_path / "here")
-
-
-@pytest.fixture
 def project(tmp_path, index):
     """A repository that is a plain folder of modules."""
     return bundle_builder.plain_project(tmp_path / "git" / "sample", index)

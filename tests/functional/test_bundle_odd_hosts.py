@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from bundle_host import Host, bundle, said
+from bundle_host import bundle, said
 from gpg_home import Home
 from salt.exceptions import SaltInvocationError, SaltReqTimeoutError
 
@@ -15,12 +15,6 @@ from holodeck_io.errors import HolodeckError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 A, B = "a" * 40, "b" * 40
-
-
-@pytest.fixture
-def host(tmp_path, monkeypatch):
-    """A host with nothing on it."""
-    return Host(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import package_index
 import pytest
 from bundle_builder import ALPHA, BETA, Place, Project, digests, locked, prefix
 
-from holodeck_build import cache, source, wheels
+from holodeck_build import cache, source, uv, wheels
 from holodeck_bundle import system
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
@@ -45,18 +45,6 @@ def index():
     """An index with two wheels, which every builder here asks."""
     with bundle_builder.serving(ALPHA, BETA) as running:
         yield running
-
-
-@pytest.fixture
-def here(tmp_path, index):
-    """A builder."""
-    return Place(tmp_path / "here")
-
-
-@pytest.fixture
-def elsewhere(tmp_path, index):
-    """A builder that has built nothing yet."""
-    return Place(tmp_path / "elsewhere")
 
 
 def _roots(manifest):
@@ -267,6 +255,24 @@ def test_prune_removes_what_killed_builds_left(here, index):
             os.utime(folder, (time.time() - 90_000,) * 2)
         cache.prune()
     assert not any(folder.exists() for folder in left)
+
+
+def test_uv_s_cache_is_tidied_once_a_week(here, index, monkeypatch):
+    """What uv keeps for nobody goes, at one build of a week and no other."""
+    ran = []
+    real = uv.run
+    monkeypatch.setattr(
+        uv, "run", lambda *words, **more: (ran.append(words), real(*words, **more))[1]
+    )
+    recipe = locked(index, ALPHA)
+    here.build(recipe)
+    note = here.cache / "uv-tidied"
+    os.utime(note, (time.time() - 8 * 86400,) * 2)
+    for _ in range(2):
+        here.build(recipe)
+    assert [words for words in ran if words[0] == "cache"] == [
+        ("cache", "prune", "--quiet")
+    ]
 
 
 def test_prune_removes_backends_that_nobody_asked_for(here, index):

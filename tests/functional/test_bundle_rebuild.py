@@ -42,18 +42,6 @@ def index():
         yield running
 
 
-@pytest.fixture
-def here(tmp_path, index):
-    """The builder that builds one after the other."""
-    return Place(tmp_path / "here")
-
-
-@pytest.fixture
-def elsewhere(tmp_path, index):
-    """A builder that has built nothing yet."""
-    return Place(tmp_path / "elsewhere")
-
-
 _CHANGES = {
     "an upgraded package": ([ALPHA, BETA], [ALPHA_2, BETA]),
     "a downgraded package": ([ALPHA_2, BETA], [ALPHA, BETA]),

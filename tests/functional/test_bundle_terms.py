@@ -5,7 +5,7 @@ import re
 
 import builder
 import pytest
-from bundle_host import Host, bundle
+from bundle_host import bundle
 from gpg_home import Home
 
 from holodeck import names
@@ -16,12 +16,6 @@ from holodeck_io.errors import HolodeckError
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 A = "a" * 40
 _PREFIX = names.PREFIX
-
-
-@pytest.fixture
-def host(tmp_path, monkeypatch):
-    """A host with nothing on it."""
-    return Host(tmp_path, monkeypatch)
 
 
 @pytest.fixture
