@@ -53,11 +53,10 @@ def packed(found, builder, bases):
     if note.exists():
         layer = Layer(**json.loads(note.read_text(encoding="utf-8")))
         return replace(layer, deltas=differences(found.tree, builder, bases))
-    facts = json.loads((found.home / "facts.json").read_text(encoding="utf-8"))
-    needs = [builder.interpreter.dependency(builder.pack.kind), *facts["needs"]]
+    wanted = [builder.interpreter.dependency(builder.pack.kind), *linked(found)]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         deltas = pool.submit(differences, found.tree, builder, bases)
-        layer = builder.pack.layer(found.tree, found.home, (), needs, tree.EPOCH)
+        layer = builder.pack.layer(found.tree, found.home, (), wanted, tree.EPOCH)
         files.write_atomic(note, json.dumps(asdict(layer)))
         return replace(layer, deltas=deltas.result())
 
@@ -191,16 +190,26 @@ def _follows(found, builder, donor):
         return whole.result() and recorded.is_sound(found.prefix)
 
 
+def bill(lock, needs, kind):
+    """Return what a bill of materials has besides distributions: hashes, and needs."""
+    vendor = platform.freedesktop_os_release().get("ID", "linux")
+    system = [sbom.SystemPackage(kind, vendor, need.split()[0]) for need in needs]
+    return {"hashes": sbom.lock_hashes(lock.pins), "system": system}
+
+
+def linked(found):
+    """Return the system packages that the dependencies' files link to."""
+    note = (found.home / "facts.json").read_text(encoding="utf-8")
+    return json.loads(note)["needs"]
+
+
 def _describe(found, interpreter, needs, kind):
     """Write the dependencies' bill of materials, with the lock's hashes."""
     about = {
         "name": "holodeck-deps", "commit": found.key, "python": interpreter.banner,
     }  # fmt: skip
-    vendor = platform.freedesktop_os_release().get("ID", "linux")
-    system = [sbom.SystemPackage(kind, vendor, need.split()[0]) for need in needs]
-    hashes = sbom.lock_hashes(found.lock.pins)
     site = [interpreter.site(found.prefix)]
-    inventory.write(found.prefix, site, about, hashes=hashes, system=system)
+    inventory.write(found.prefix, site, about, **bill(found.lock, needs, kind))
     tree.settle(found.prefix, [inventory.SBOM], tree.EPOCH)
 
 

@@ -127,7 +127,9 @@ class _Recipe:
         note = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
         files.write_anew(prefix / inventory.PROVENANCE, note)
         sites = [builder.interpreter.site(top) for top in (found.prefix, prefix)]
-        inventory.write(prefix, sites, provenance)
+        needs = [*layers.linked(found), *_run_time(self.spec)]
+        bill = layers.bill(self.lock, needs, builder.pack.kind)
+        inventory.write(prefix, sites, provenance, **bill)
         return self.epoch
 
     def _prepare(self, found):
