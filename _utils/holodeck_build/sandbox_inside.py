@@ -138,9 +138,10 @@ def _be_command(plan, writer):
         os.setsid()
         for descriptor in (1, 2):
             os.dup2(writer, descriptor)
-        # Python ignores these two, and the ignoring would be inherited.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
+        # Python ignores two, nohup another, and the ignoring would be inherited.
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            with contextlib.suppress(OSError):
+                signal.signal(number, signal.SIG_DFL)
         kernel.limit(plan["limits"])
         kernel.drop(plan["user"])
         os.chdir(plan["workdir"])
