@@ -49,13 +49,17 @@ def parse(data):
         services,
         environments,
         indexes=tuple(root.get("indexes", ())),
-        signing=root.get("signing", {}),
+        signing=root.get("signing"),
     )
 
 
 def _check_signing(data, faults):
-    """The private key stays on builders; hosts get the public one."""
-    if data is None:
+    """
+    The private key stays on builders; hosts get the public one.
+
+    An empty one says that nobody's is demanded any more: a lost one would not.
+    """
+    if data is None or data == {}:
         return
     values = schema.mapping(data, "signing", _SIGNING, faults)
     try:

@@ -140,7 +140,7 @@ class Definition:
     services: dict
     environments: dict
     indexes: tuple = ()
-    signing: dict = field(default_factory=dict)
+    signing: dict | None = None
 
     def placement(self, service, environment):
         """

@@ -45,7 +45,7 @@ def web(definition, environment, digests, releases, busy):
         }
     return {
         "environment": environment.name, "role": "web", "services": services,
-        "signing": _demanded(definition),
+        **_demanded(definition),
     }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def other(definition, environment, role):
     """Return the slice of a host without services: a tester or a builder."""
     found = {"environment": environment.name, "role": role}
     if role != "builder":
-        return {**found, "signing": _demanded(definition)}
+        return {**found, **_demanded(definition)}
     placed = [definition.services[name] for name in environment.services]
     # Those to run with too: what libraries are linked to is looked up there.
     wanted = {
@@ -98,8 +98,10 @@ def other(definition, environment, role):
 
 
 def _demanded(definition):
-    """Return whose signature a host demands of bundles; empty for nobody's."""
-    return dict(definition.signing)
+    """Return whose signature a host demands of bundles, where the definition says."""
+    if definition.signing is None:
+        return {}
+    return {"signing": dict(definition.signing)}
 
 
 def _release(record):

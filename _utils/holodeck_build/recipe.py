@@ -128,8 +128,9 @@ class _Recipe:
         files.write_anew(prefix / inventory.PROVENANCE, note)
         sites = [builder.interpreter.site(top) for top in (found.prefix, prefix)]
         needs = [*layers.linked(found), *_run_time(self.spec)]
-        bill = layers.bill(self.lock, needs, builder.pack.kind)
-        inventory.write(prefix, sites, provenance, **bill)
+        # Hashes are in the dependencies' own: here each commit would move them.
+        system = layers.bill(self.lock, needs, builder.pack.kind)["system"]
+        inventory.write(prefix, sites, provenance, system=system)
         return self.epoch
 
     def _prepare(self, found):

@@ -99,7 +99,7 @@ def history(world, environment, service, old, new):
 
 def recipes_of(world, service, platform):
     """Return ``{bundle name: recipe}`` of what a release installs on a platform."""
-    key = world.definition.signing.get("key", "")
+    key = (world.definition.signing or {}).get("key", "")
     return spec.bundles(service, kind_of(platform), world.tester_lock, key)
 
 

@@ -241,15 +241,17 @@ def test_files_to_push_are_no_other_build_s(index, here, tmp_path):
         assert path.stat().st_ino == inode
 
 
-def test_bill_of_a_bundle_has_hashes_and_system_packages(index, here, monkeypatch):
-    """Whoever scans a bundle finds each file's hash, and what the host has to bring."""
+def test_bill_of_a_bundle_has_system_packages_and_its_layer_hashes(
+    here, index, monkeypatch
+):
+    """Whoever scans a bundle finds what the host has to bring, and each file's hash."""
     monkeypatch.setattr(system, "missing", lambda *_: [])
     recipe = {**locked(index, ALPHA), "packages": {"run": ["libpq5"]}}
     made = here.build(recipe)
     parts = {part["name"]: part for part in made["sbom"]["components"]}
-    digest = package_index.sha256(ALPHA[1]).removeprefix("sha256:")
-    assert digest in str(parts["alpha"])
     assert parts["libpq5"]["purl"].startswith("pkg:deb/debian/libpq5")
+    digest = package_index.sha256(ALPHA[1]).removeprefix("sha256:")
+    assert digest in (prefix(made["layers"][0]) / "sbom.cdx.json").read_text()
 
 
 def test_prune_removes_what_killed_builds_left(here, index):

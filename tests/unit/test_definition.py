@@ -318,6 +318,8 @@ def test_parse_takes_signing_and_indexes():
     indexes = [{"url": "https://i.example.org", "username": "u", "password": "p"}]
     found = definition.parse({**_LEGAL, "signing": signing, "indexes": indexes})
     assert found.signing == signing
+    assert definition.parse(_LEGAL).signing is None
+    assert definition.parse({**_LEGAL, "signing": {}}).signing == {}
     assert found.indexes == tuple(indexes)
 
 

@@ -116,7 +116,7 @@ def test_balancer_never_loses_a_server_without_address(defined, known):
 def test_testers_know_their_role_alone(defined):
     """Testers get no service and no secret."""
     found = slices.other(defined, defined.environments["staging"], "tester")
-    assert found == {"environment": "staging", "role": "tester", "signing": {}}
+    assert found == {"environment": "staging", "role": "tester"}
 
 
 def test_builders_alone_know_the_private_indexes(defined):
@@ -145,6 +145,8 @@ def test_hosts_know_whose_signature_to_demand(defined):
     defined = dataclasses.replace(defined, signing=signing)
     environment = defined.environments["staging"]
     assert _web(defined)["signing"] == signing
+    ended = dataclasses.replace(defined, signing={})
+    assert slices.other(ended, environment, "tester")["signing"] == {}
     assert slices.other(defined, environment, "tester")["signing"] == signing
     assert "signing" not in slices.other(defined, environment, "builder")
 
