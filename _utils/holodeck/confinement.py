@@ -98,6 +98,11 @@ def stays_within(folder, target):
     return not target.startswith("/")
 
 
+def path_with(prefix):
+    """Return a PATH on which a virtualenv's programs come first."""
+    return f"{prefix}/bin:/usr/local/bin:/usr/bin:/bin"
+
+
 def environment(extra):
     """Return the whole environment of a build: a fixed one, and what was given."""
     return {**_ENVIRONMENT, **extra}
@@ -154,7 +159,7 @@ def _faults_of_places(job):
                 f"Folder {path!r}: cannot be shown to a build; give an absolute path "
                 "at least two folders deep, without `..` or a slash at the end."
             )
-        elif path == job.workdir and any(_is_within(each, path) for each in SYSTEM):
+        elif path == job.workdir and any(is_within(each, path) for each in SYSTEM):
             yield (
                 f"Folder {path}: belongs to the system, and a build may write to its "
                 "folder; give it one of its own."
@@ -165,7 +170,8 @@ def _is_text(value):
     return isinstance(value, str) and "\0" not in value
 
 
-def _is_within(path, folder):
+def is_within(path, folder):
+    """Tell whether a path is a folder, or below it."""
     return f"{path}/".startswith(f"{folder}/")
 
 

@@ -12,7 +12,7 @@ import shutil
 import sys
 
 REQUIRES, WHEEL = "requires", "wheel"
-_SCRATCH = "/tmp/checkout"  # noqa: S108  # the sandbox's own
+SCRATCH = "/tmp/checkout"  # noqa: S108  # the sandbox's own
 
 
 def main(hook, backend, checkout, folder, target, *paths):
@@ -24,7 +24,7 @@ def main(hook, backend, checkout, folder, target, *paths):
     is shown read-only is copied into the sandbox's memory, always to one place.
     """
     if not os.access(checkout, os.W_OK):
-        checkout = shutil.copytree(checkout, _SCRATCH, symlinks=True)
+        checkout = shutil.copytree(checkout, SCRATCH, symlinks=True)
     folder = os.path.join(checkout, folder)  # noqa: PTH118
     os.chdir(folder)
     # Not the folder of this file: the project's alone where it asks for that.

@@ -69,6 +69,16 @@ class Dependencies:
         """The virtualenv's folder on this builder."""
         return self.tree.prefix
 
+    @property
+    def facts(self):
+        """
+        What was found out when they were installed.
+
+        ``needs`` are the system packages that their files link to, ``missing`` a
+        sentence for each library that one wants and nobody has.
+        """
+        return _noted(self.home, "facts.json")
+
 
 def lock_key(lock, interpreter):
     """Return the key of what a lock asks for: of one, one layer is made at a time."""
@@ -160,7 +170,7 @@ def donor(builder, bases, lock):
     homes += sorted(shelf.glob(f"*-{builder.suffix}"), key=_age)
     for home in homes:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            facts = json.loads((home / "facts.json").read_text(encoding="utf-8"))
+            facts = _noted(home, "facts.json")
             alike = (facts["lock"]["form"], facts["tools"]) == (lock.form, tools)
             if alike and tree_in(home):
                 return Dependencies(
@@ -175,8 +185,7 @@ def app_donor(shelf, builder, bases):
     homes += sorted(shelf.glob(f"*-{builder.suffix}"), key=_age)
     for found in homes:
         with contextlib.suppress(OSError, ValueError):
-            layer = json.loads((found / "layer.json").read_text(encoding="utf-8"))
-            prefix = Path(f"{found}/root{layer['root']}")
+            prefix = Path(f"{found}/root{layer_in(found)['root']}")
             if is_whole(found, prefix):
                 return prefix
     return None
@@ -201,17 +210,17 @@ def is_packed(home):
     of the tree is before another is made of it.
     """
     with contextlib.suppress(OSError, ValueError, KeyError):
-        layer = json.loads((home / "layer.json").read_text(encoding="utf-8"))
-        facts = json.loads((home / "facts.json").read_text(encoding="utf-8"))
-        scripts = files.tree_digest(f"{home}/root{layer['root']}/bin")
-        return scripts == facts["scripts"] and has_package(home)
+        root = layer_in(home)["root"]
+        scripts = files.tree_digest(f"{home}/root{root}/bin")
+        whole = scripts == _noted(home, "facts.json")["scripts"]
+        return whole and has_package(home)
     return False
 
 
 def has_package(home):
     """Tell whether a folder of the cache has the package that its note names."""
     with contextlib.suppress(OSError, ValueError, KeyError):
-        layer = json.loads((home / "layer.json").read_text(encoding="utf-8"))
+        layer = layer_in(home)
         return files.sha256_file(home / layer["filename"]) == layer["sha256"]
     return False
 
@@ -219,9 +228,18 @@ def has_package(home):
 def tree_in(home):
     """Return the digest of the tree in a folder of the cache, or ``None``."""
     try:
-        return json.loads((home / "layer.json").read_text(encoding="utf-8"))["tree"]
+        return layer_in(home)["tree"]
     except (OSError, ValueError):
         return None
+
+
+def layer_in(home):
+    """Return the fields of the packed layer in a folder of the cache."""
+    return _noted(home, "layer.json")
+
+
+def _noted(home, name):
+    return json.loads((home / name).read_text(encoding="utf-8"))
 
 
 def home_of(layer, builder):

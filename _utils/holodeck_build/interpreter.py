@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holodeck import confinement, shlibs
+from holodeck_build import libraries
 from holodeck_io import errors, process
 
 _ASK = (
@@ -55,7 +56,8 @@ class Interpreter:
     def outside(self):
         """Return its own folder where that is no part of the system, else nothing."""
         home = str(Path(self.path).parents[1])
-        return () if any(map(home.startswith, confinement.SYSTEM)) else (home,)
+        within = (confinement.is_within(home, one) for one in confinement.SYSTEM)
+        return () if any(within) else (home,)
 
     def site(self, prefix):
         """Return the site-packages folder of a virtualenv."""
@@ -83,10 +85,8 @@ def _owner(path):
     """Return the name of the package that a file on this builder is of."""
     names = shlibs.aliases(path)
     if shutil.which("dpkg-query"):
-        # The status is 1 when one of the names is of no package.
-        done = process.run(shlibs.owners_argv(names), check=False, env=process.PLAIN)
-        owners = shlibs.parse_owners(done.stdout)
-        if package := next((owners[name] for name in names if name in owners), ""):
+        known = libraries.owners(names)
+        if package := next((known[name] for name in names if name in known), ""):
             return package.partition(":")[0]
     if shutil.which("rpm"):
         argv = ["rpm", "--query", "--queryformat", r"%{NAME}\n", "--file", path]

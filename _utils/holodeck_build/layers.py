@@ -51,20 +51,15 @@ def packed(found, builder, bases):
     """Return the :class:`Layer` of dependencies, packed where they are not yet."""
     note = found.home / "layer.json"
     if note.exists():
-        layer = Layer(**json.loads(note.read_text(encoding="utf-8")))
+        layer = Layer(**cache.layer_in(found.home))
         return replace(layer, deltas=differences(found.tree, builder, bases))
-    wanted = [builder.interpreter.dependency(builder.pack.kind), *linked(found)]
+    python = builder.interpreter.dependency(builder.pack.kind)
+    wanted = [python, *found.facts["needs"]]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         deltas = pool.submit(differences, found.tree, builder, bases)
         layer = builder.pack.layer(found.tree, found.home, (), wanted, tree.EPOCH)
         files.write_atomic(note, json.dumps(asdict(layer)))
         return replace(layer, deltas=deltas.result())
-
-
-def missing_libraries(found):
-    """Return a sentence for each library that a dependency wants and nobody has."""
-    note = (found.home / "facts.json").read_text(encoding="utf-8")
-    return json.loads(note)["missing"]
 
 
 def application(name, commit, found, builder, recipe, needs=(), bases=()):
@@ -190,17 +185,10 @@ def _follows(found, builder, donor):
         return whole.result() and recorded.is_sound(found.prefix)
 
 
-def bill(lock, needs, kind):
-    """Return what a bill of materials has besides distributions: hashes, and needs."""
+def system_packages(needs, kind):
+    """Return what a bill of materials says of needs, entries as in Depends."""
     vendor = platform.freedesktop_os_release().get("ID", "linux")
-    system = [sbom.SystemPackage(kind, vendor, need.split()[0]) for need in needs]
-    return {"hashes": sbom.lock_hashes(lock.pins), "system": system}
-
-
-def linked(found):
-    """Return the system packages that the dependencies' files link to."""
-    note = (found.home / "facts.json").read_text(encoding="utf-8")
-    return json.loads(note)["needs"]
+    return [sbom.SystemPackage(kind, vendor, need.split()[0]) for need in needs]
 
 
 def _describe(found, interpreter, needs, kind):
@@ -209,7 +197,8 @@ def _describe(found, interpreter, needs, kind):
         "name": "holodeck-deps", "commit": found.key, "python": interpreter.banner,
     }  # fmt: skip
     site = [interpreter.site(found.prefix)]
-    inventory.write(found.prefix, site, about, **bill(found.lock, needs, kind))
+    hashes, system = sbom.lock_hashes(found.lock.pins), system_packages(needs, kind)
+    inventory.write(found.prefix, site, about, hashes=hashes, system=system)
     tree.settle(found.prefix, [inventory.SBOM], tree.EPOCH)
 
 

@@ -18,7 +18,6 @@ from holodeck_io.errors import HolodeckError
 
 _INFO = Path("/var/lib/dpkg/info")
 _FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
-_PLAIN = {"LC_ALL": "C.UTF-8"}
 _EXECUTABLE = 0o111
 # Of argv's 128 kB to 2 MB, in characters.
 _ARGV_MAX = 60_000
@@ -80,7 +79,9 @@ class _Builder:
         tool = shutil.which("ldconfig") or "/sbin/ldconfig"
         known = Path(tool).exists()
         text = (
-            process.run([tool, "-p"], check=False, env=_PLAIN).stdout if known else ""
+            process.run([tool, "-p"], check=False, env=process.PLAIN).stdout
+            if known
+            else ""
         )
         self._cached = elf.parse_ldconfig(text)
         triplets = sorted(map(str, Path("/usr/lib").glob("*-linux-*")))
@@ -173,7 +174,7 @@ def _read(prefix, paths, *, symbols):
     found = {}
     for chunk in _chunks([f"./{path}" for path in paths]):
         argv = elf.readelf_argv(chunk, symbols=symbols)
-        done = process.run(argv, cwd=prefix, check=False, env=_PLAIN)
+        done = process.run(argv, cwd=prefix, check=False, env=process.PLAIN)
         found.update(elf.parse(done.stdout))
     return list(found.values())
 
@@ -216,10 +217,10 @@ def _packages(present):
         for library, path in present.items()
     }
     asked = sorted({path for paths in places.values() for path in paths})
-    owners = _owners([path for path in asked if not _PATTERN & set(path)])
+    known = owners(asked)
     packages, strays = {}, []
     for library, paths in sorted(places.items()):
-        package = next((owners[path] for path in paths if path in owners), "")
+        package = next((known[path] for path in paths if path in known), "")
         if package:
             packages[library] = (package, *_information(package, library))
         else:
@@ -230,11 +231,13 @@ def _packages(present):
     return packages, strays
 
 
-def _owners(paths):
+def owners(paths):
+    """Return ``{path: package}`` of those of files that dpkg knows, by one command."""
+    paths = [path for path in paths if not _PATTERN & set(path)]
     if not paths:
         return {}
     # The status is 1 when one of the paths is of no package.
-    done = process.run(shlibs.owners_argv(paths), check=False, env=_PLAIN)
+    done = process.run(shlibs.owners_argv(paths), check=False, env=process.PLAIN)
     return shlibs.parse_owners(done.stdout)
 
 

@@ -5,9 +5,10 @@ import hashlib
 import json
 import shlex
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
+from holodeck import confinement
 from holodeck.spec import FORMAT
 from holodeck_build import (
     cache,
@@ -57,7 +58,7 @@ def build(name, commit, spec, pack, bases=(), private=()):
         lock = _lock(spec, checkout, interpreter)
         recipe = _Recipe(name, commit, spec, checkout, lock, epoch)
         tools = system.versions(spec.get("packages", {}).get("build", ()), pack.kind)
-        builder = Builder(interpreter, pack, {**env, **_compiling(tools)}, tools)
+        builder = Builder(interpreter, pack, {**env, **_uv_cache(tools)}, tools)
         recipe.start(pool, builder)
         with source.locked(f"layer-{cache.lock_key(lock, interpreter)}"):
             found = layers.dependencies(lock, builder, bases)
@@ -70,7 +71,7 @@ def build(name, commit, spec, pack, bases=(), private=()):
                 _run_time(spec), bases,
             )  # fmt: skip
             made = [asdict(layer) for layer in (packed.result(), application)]
-            warnings = layers.missing_libraries(found)
+            warnings = found.facts["missing"]
     cache.prune()
     uv.tidy()
     prefix = Path(f"{Path(application.file).parent}/root{application.root}")
@@ -127,9 +128,9 @@ class _Recipe:
         note = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
         files.write_anew(prefix / inventory.PROVENANCE, note)
         sites = [builder.interpreter.site(top) for top in (found.prefix, prefix)]
-        needs = [*layers.linked(found), *_run_time(self.spec)]
+        needs = [*found.facts["needs"], *_run_time(self.spec)]
         # Hashes are in the dependencies' own: here each commit would move them.
-        system = layers.bill(self.lock, needs, builder.pack.kind)["system"]
+        system = layers.system_packages(needs, builder.pack.kind)
         inventory.write(prefix, sites, provenance, system=system)
         return self.epoch
 
@@ -139,7 +140,7 @@ class _Recipe:
             shlex.split(self._command),
             readable=(found.prefix,),
             env={
-                "PATH": f"{found.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+                "PATH": confinement.path_with(found.prefix),
                 "SOURCE_DATE_EPOCH": str(self.epoch),
                 "HOLODECK_COMMIT": self.commit,
             },
@@ -180,10 +181,8 @@ class _Recipe:
         if not self._command and files.size_below(self.checkout) < _IN_MEMORY:
             workdir /= "out"
             workdir.mkdir()
-        flags = _flags(f"-ffile-prefix-map={self.checkout}=/tmp/checkout")
-        there = replace(builder, env={**builder.env, **flags})
         return wheels.build(
-            self.package, self.checkout, self.lock, there, self.epoch,
+            self.package, self.checkout, self.lock, builder, self.epoch,
             self._confined(workdir),
         )  # fmt: skip
 
@@ -195,21 +194,12 @@ class _Recipe:
         )
 
 
-def _compiling(tools):
-    """
-    Return what packages that need a compiler are told.
-
-    Debugging information would name the folder that they were built in. What is made
-    with some tools is never taken for what others would make.
-    """
+def _uv_cache(tools):
+    """Keep what is compiled with some tools from what others would make of it."""
     if not tools:
-        return _flags()
+        return {}
     name = hashlib.sha256("\0".join(tools).encode()).hexdigest()[:16]
-    return {**_flags(), "UV_CACHE_DIR": str(source.CACHE / f"uv-{name}")}
-
-
-def _flags(*more):
-    return dict.fromkeys(("CFLAGS", "CXXFLAGS"), " ".join(["-g0", *more]))
+    return {"UV_CACHE_DIR": str(source.CACHE / f"uv-{name}")}
 
 
 def _check_tools(spec, kind):
@@ -261,13 +251,12 @@ def _version(text):
 
 
 def _copy(checkout, origin, target):
-    source_folder = Path(checkout, origin).resolve()
-    if checkout.resolve() not in source_folder.parents or not source_folder.is_dir():
+    home, source_folder = checkout.resolve(), Path(checkout, origin).resolve()
+    if home not in source_folder.parents or not source_folder.is_dir():
         raise errors.HolodeckError(
             f"Folder {origin}: is not in the commit, nor made by its build command; "
             "the definition names it as the HTTP suite or as an artefact."
         )
-    home = checkout.resolve()
     strays = [
         (link, _led_to(link, source_folder, home)) for link in _links(source_folder)
     ]

@@ -9,6 +9,8 @@ from holodeck_io import errors, process
 log = logging.getLogger(__name__)
 _TIMEOUT_S = 1800
 _WEEK_S = 7 * 24 * 3600
+# Debugging information would name the folder that something was compiled in.
+COMPILER_FLAGS = dict.fromkeys(("CFLAGS", "CXXFLAGS"), "-g0")
 
 
 def run(*words, cwd=None, env=None):
@@ -39,6 +41,7 @@ def run(*words, cwd=None, env=None):
             "VIRTUAL_ENV": None,
             # What builds projects is compiled by its first use, and kept.
             "PYTHONDONTWRITEBYTECODE": None,
+            **COMPILER_FLAGS,
             **(env or {}),
         },
     )

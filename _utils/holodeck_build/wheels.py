@@ -18,13 +18,14 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
+from holodeck import confinement
 from holodeck_build import backend_inside, project, source, tree, uv
 from holodeck_io import errors
 
 log = logging.getLogger(__name__)
-_AS_OF = "--exclude-newer"
 # What uv says of an index that failed it.
 _UNANSWERED = "Failed to fetch"
 _READY = "ready"
@@ -50,17 +51,23 @@ def build(folder, checkout, lock, builder, epoch, confined):
     target = Path(confined.workdir, "wheel")
     target.mkdir()
     ask = _Backend(folder, checkout, builder, confined)
+    home = _environment(wanted, lock, builder, epoch)
     try:
-        ask(backend_inside.WHEEL, _environment(wanted, lock, builder, epoch), target)
+        ask(backend_inside.WHEEL, home, target)
     except errors.CommandError as error:
         # A backend may ask for more at build time.
-        more = ask.requires(_environment(wanted, lock, builder, epoch))
+        more = ask.requires(home)
         if not set(more) - set(wanted):
             raise
         log.info("Project: asks for %s: %s", more, error)
-        wanted = (*wanted, *more)
-        ask(backend_inside.WHEEL, _environment(wanted, lock, builder, epoch), target)
-    return next(target.glob("*.whl"))
+        home = _environment((*wanted, *more), lock, builder, epoch)
+        ask(backend_inside.WHEEL, home, target)
+    for wheel in target.glob("*.whl"):
+        return wheel
+    raise errors.HolodeckError(
+        f"Project: its backend {project.backend(folder)[0]} left no wheel; look at its "
+        "`build_wheel` (PEP 517)."
+    )
 
 
 def prepare(folder, lock, builder, epoch):
@@ -85,7 +92,9 @@ class _Backend:
         backend, paths = project.backend(self._folder)
         argv = [str(home / "bin" / "python"), str(self._program), hook, backend]
         argv += [str(self._checkout), str(self._folder.relative_to(self._checkout))]
-        flags = {key: self._builder.env[key] for key in ("CFLAGS", "CXXFLAGS")}
+        # One that is built where it lies says the same as one built in memory.
+        mapped = f"-ffile-prefix-map={self._checkout}={backend_inside.SCRATCH}"
+        flags = {key: f"{one} {mapped}" for key, one in uv.COMPILER_FLAGS.items()}
         readable = [str(home), *self._builder.interpreter.outside]
         if self._confined.workdir not in self._checkout.parents:
             readable.append(str(self._checkout))
@@ -93,7 +102,7 @@ class _Backend:
             [*argv, str(target), *paths],
             readable=readable,
             env={
-                "PATH": f"{home}/bin:/usr/local/bin:/usr/bin:/bin",
+                "PATH": confinement.path_with(home),
                 "SOURCE_DATE_EPOCH": str(tree.EPOCH),
                 **flags,
             },
@@ -119,22 +128,16 @@ def _environment(requires, lock, builder, epoch):
     Commits of a month share one, as of its first day. What came out later is taken as
     of the commit's day; where the index tells no times, as of today.
     """
-    today = dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d")
+    day, today = _day(epoch), _day(time.time())
     what = (*requires, lock.pins, builder.interpreter.banner)
-    month, day, now = (
-        (_home(what, cutoff or f"found on {today}"), cutoff)
-        for cutoff in (f"{_day(epoch)[:7]}-01T00:00:00Z", _as_of(epoch), "")
-    )
+    dated = {
+        _home(what, cutoff): cutoff
+        for cutoff in (f"{day[:7]}-01T00:00:00Z", f"{day}T23:59:59Z")
+    }
+    undated = _home(what, f"found on {today}")
     with source.locked(f"backend-{_home(what, '').name}"):
-        home = next(
-            (home for home, _ in (month, day, now) if (home / _READY).exists()), None
-        )
-        for found, cutoff in (month, day):
-            if home is None and _is_made(found, requires, lock, builder, cutoff):
-                home = found
-        if home is None:
-            home = now[0]
-            _make(home, requires, lock, builder)
+        ready = [one for one in (*dated, undated) if (one / _READY).exists()]
+        home = ready[0] if ready else _made(dated, undated, requires, lock, builder)
     os.utime(home)
     return home
 
@@ -142,6 +145,15 @@ def _environment(requires, lock, builder, epoch):
 def _home(what, cutoff):
     key = hashlib.sha256("\0".join([*what, cutoff]).encode()).hexdigest()[:16]
     return source.CACHE / "backends" / key
+
+
+def _made(dated, undated, requires, lock, builder):
+    """Make the first environment whose moment had all that is wanted; return it."""
+    for home, cutoff in dated.items():
+        if _is_made(home, requires, lock, builder, cutoff):
+            return home
+    _make(undated, requires, lock, builder)
+    return undated
 
 
 def _is_made(home, requires, lock, builder, cutoff):
@@ -166,14 +178,10 @@ def _make(home, requires, lock, builder, cutoff=""):
     words = ["pip", "install", "--quiet", "--compile-bytecode", "--python", python]
     with _constraints(lock) as file:
         words += ["--constraints", file, "--build-constraints", file]
-        words += [_AS_OF, cutoff] if cutoff else []
+        words += ["--exclude-newer", cutoff] if cutoff else []
         if requires:
             uv.run(*words, "--", *requires, env=builder.env)
     (home / _READY).touch()
-
-
-def _as_of(epoch):
-    return f"{_day(epoch)}T23:59:59Z"
 
 
 def _day(epoch):

@@ -1,13 +1,10 @@
 """Layers on a host against what was built: whether they are it, and what differs."""
 
 import os
-import stat
 from pathlib import Path
 
 from holodeck_bundle import database
 from holodeck_io import files
-
-_FOLDER = stat.S_IFDIR | 0o755
 
 
 def absent(layers):
@@ -45,5 +42,5 @@ def _owners(root):
         facts = path.lstat()
         if facts.st_uid or facts.st_gid:
             yield f"{name} belongs to {facts.st_uid}:{facts.st_gid}, not to root"
-        if name == "." and facts.st_mode != _FOLDER:
+        if name == "." and facts.st_mode != files.FOLDER:
             yield f"{name} is no folder with the mode 755 ({facts.st_mode:o})"

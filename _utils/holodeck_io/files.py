@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 
 _CHUNK = 1 << 18
+# The type and mode of a folder that everybody may read.
+FOLDER = stat.S_IFDIR | 0o755
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -99,7 +101,7 @@ def names_below(root):
 
 
 def size_below(root):
-    """Return the bytes of all files and links below a folder."""
+    """Return the bytes of everything below a folder."""
     root = os.fspath(root)
     return sum(os.lstat(f"{root}/{name}").st_size for name in _names_below(root, ""))
 
@@ -203,7 +205,7 @@ def is_tree(root, digest):
         facts = os.lstat(root)
     except FileNotFoundError:
         return False
-    if facts.st_mode != stat.S_IFDIR | 0o755 or facts.st_uid or facts.st_gid:
+    if facts.st_mode != FOLDER or facts.st_uid or facts.st_gid:
         return False
     found = hashlib.sha256()
     for name, owner, *entry in _entries(root):

@@ -108,6 +108,10 @@ def test_extension_compiled_twice_is_the_same(tmp_path):
     assert str(tmp_path).encode() not in library.read_bytes()
 
 
+_OWN_BACKEND = (
+    '[project]\nname = "svc"\nversion = "1"\n[build-system]\nrequires = []\n'
+    'build-backend = "own"\nbackend-path = ["."]\n'
+)
 _PEEK = """
 import json, os, pathlib
 def build_wheel(target, config_settings=None, metadata_directory=None):
@@ -119,11 +123,7 @@ def build_wheel(target, config_settings=None, metadata_directory=None):
 
 def test_project_is_built_in_the_sandbox(tmp_path, index):
     """A build script is a user without rights, sees no secret, and its words show."""
-    pyproject = (
-        '[project]\nname = "svc"\nversion = "1"\n[build-system]\nrequires = []\n'
-        'build-backend = "own"\nbackend-path = ["."]\n'
-    )
-    made = {"requirements.txt": _LOCK, "pyproject.toml": pyproject, "own.py": _PEEK}
+    made = {"requirements.txt": _LOCK, "pyproject.toml": _OWN_BACKEND, "own.py": _PEEK}
     project = Project(tmp_path / "git", made, remove=())
     secret = {"url": index.url, "username": "ci-user", "password": "hunter2-s3cret"}
     place = Place(tmp_path / "here", [secret])
@@ -134,6 +134,17 @@ def test_project_is_built_in_the_sandbox(tmp_path, index):
     assert '"root": false, "var": false' in said
     assert "NETRC" not in said
     assert "hunter2" not in said
+
+
+def test_backend_that_leaves_no_wheel_is_named(tmp_path, here):
+    """A backend that does nothing is an error that says which, and what is missing."""
+    lazy = (
+        "def build_wheel(target, settings=None, metadata=None):\n    return 'x.whl'\n"
+    )
+    made = {"requirements.txt": _LOCK, "pyproject.toml": _OWN_BACKEND, "own.py": lazy}
+    project = Project(tmp_path / "git", made, remove=())
+    with pytest.raises(HolodeckError, match="its backend own left no wheel"):
+        here.build(builder.spec(project), project.first)
 
 
 @pytest.mark.parametrize(
