@@ -267,6 +267,7 @@ def _service_status(name):
         "commit": summary["commit"],
         "deployment": names.deployment(summary["commit"], summary["config"]),
         "running": health.running_commit(summary),
+        "pids": health.pids(summary),
         "fault": health.fault(summary),
         "stranded": health.stranded(summary),
     }

@@ -46,7 +46,10 @@ def _release(record):
         return f"{where} is already at {commit} ({record['id']}); nothing was changed."
     phases = _phases(record)
     verb = "is back at" if record["kind"] == "rollback" else "is at"
-    return f"{where} {verb} {commit}: {record['id']} is good.\n{phases}"
+    outside = record.get("failed") or {}
+    lines = [f"{where} {verb} {commit}: {record['id']} is good."]
+    lines += [f"  {h} failed, is out of rotation: {why}" for h, why in outside.items()]
+    return "\n".join([*lines, phases])
 
 
 def _failed(record, where):
@@ -59,6 +62,27 @@ def _failed(record, where):
     if not back:
         lines.append("  No host was switched.")
     return "\n".join([*lines, f"  More: salt-run holodeck.show {record['id']}"])
+
+
+def _wished(record):
+    """Say what was asked of a release that runs."""
+    name = record["id"] if record else "The release"
+    return f"{name} was asked to; `salt-run holodeck.status` shows how it goes on."
+
+
+def _aborted(record):
+    if record and record["status"] == "aborted":
+        where = f"{record['service']} in {record['environment']}"
+        return _failed(record, where)
+    return _wished(record)
+
+
+def _frozen(facts):
+    return f"Frozen by {facts['user']}: no release until holodeck.unfreeze."
+
+
+def _unfrozen(_):
+    return "Releases are allowed again."
 
 
 def _phases(record):
@@ -80,9 +104,12 @@ def _place(place):
         head += "no good release yet"
     newest = place["newest"]
     if newest and newest["status"] != "good":
-        reason = str(newest.get("reason", "")).splitlines()[:1]
+        reason = str(newest.get("reason") or newest.get("waiting") or "").splitlines()
         said = f": {reason[0]}" if reason else ""
         head += f"\n  newest: {newest['id']} is {newest['status']}{said}"
+    if frozen := place.get("frozen"):
+        why = f": {frozen['message']}" if frozen.get("message") else ""
+        head += f"\n  frozen by {frozen['user']} since {frozen['since']}{why}"
     rows = [
         (
             row["host"],
@@ -120,7 +147,8 @@ def _history(rows):
 
 def _why(row):
     back = f"back to {row['to']}" if row.get("to") else ""
-    words = row.get("reason") or row.get("message") or back
+    waits = f"waits: {row['waiting']}" if row.get("waiting") else ""
+    words = row.get("reason") or waits or row.get("message") or back
     return " ".join(words.split())[:_WHY]
 
 
@@ -171,6 +199,8 @@ def _plan(plan):
     lines += [_field("", f"{c['commit'][:_SHORT]} {c['subject']}")
               for c in plan["commits"]]  # fmt: skip
     lines.append(_field("config", plan["configuration"]))
+    lines += [_field("", f"{key}: {how}") for key, how in plan["settings"].items()]
+    lines += [_field("packages", text) for text in _packages(plan["dependencies"])]
     lines.append(_field("create", ", ".join(plan["create"]) or "no host is missing"))
     lines.append(_field("build", "built before" if plan["built"] else "to be built"))
     batches = " | ".join(", ".join(batch) for batch in plan["batches"])
@@ -178,6 +208,13 @@ def _plan(plan):
     if plan["seconds"]:
         lines.append(_field("usually", f"{plan['seconds']} s"))
     return "\n".join(lines)
+
+
+def _packages(changed):
+    if changed is None:
+        return ["not known before the build"]
+    return [f"{name} {old or 'none'} -> {new or 'none'}"
+            for name, (old, new) in changed.items()] or ["unchanged"]  # fmt: skip
 
 
 def _test(result):
@@ -212,6 +249,12 @@ _RENDERERS = {
     "error": _error,
     "release": _release,
     "rollback": _release,
+    "resume": _release,
+    "abort": _aborted,
+    "pause": _wished,
+    "promote": _wished,
+    "freeze": _frozen,
+    "unfreeze": _unfrozen,
     "status": _status,
     "history": _history,
     "show": _show,

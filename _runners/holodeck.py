@@ -11,8 +11,9 @@ import logging
 from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, views
+from holodeck_master import environments, records, views, wishes
 from holodeck_master import release as engine
+from holodeck_master.plan import plan_for
 from holodeck_master.world import World
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,156 @@ def rollback(service="", env="", to="", message="", **options):
         return engine.rollback(world, *_place(service, env), to, _order(message))
 
     return _answer("rollback", options, work, good=_is_good)
+
+
+def resume(service="", env="", **options):
+    """
+    Finish a release whose runner or master died.
+
+    It goes on where it was; one that had failed goes on going back. Hosts that were
+    done, and are still as they were left, are not touched again.
+
+    service
+        The service's name in pillar.
+    env
+        The environment's name in pillar.
+
+    Returns the record.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.resume guestbook env=staging
+    """
+
+    def work(world):
+        return engine.resume(world, *_place(service, env))
+
+    return _answer("resume", options, work, good=_is_good)
+
+
+def abort(service="", env="", **options):
+    """
+    Stop a release, and bring its hosts back to the last good one.
+
+    One that runs stops at its next step, and brings them back itself; one whose
+    runner died is brought back here.
+
+    service
+        The service's name in pillar.
+    env
+        The environment's name in pillar.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.abort guestbook env=staging
+    """
+
+    def work(world):
+        return engine.abort(world, *_place(service, env), getpass.getuser())
+
+    return _answer("abort", options, work)
+
+
+def pause(service="", env="", **options):
+    """
+    Let a release that runs wait before its next batch.
+
+    It waits until ``holodeck.promote`` or ``holodeck.abort``, and watches meanwhile
+    what serves already.
+
+    service
+        The service's name in pillar.
+    env
+        The environment's name in pillar.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.pause guestbook env=staging
+    """
+
+    def work(world):
+        key = _placed(world, service, env)
+        return wishes.make(world, key, wishes.PAUSE, getpass.getuser())
+
+    return _answer("pause", options, work)
+
+
+def promote(service="", env="", **options):
+    """
+    Let a release go on that is paused, or holds after its first batch.
+
+    service
+        The service's name in pillar.
+    env
+        The environment's name in pillar.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.promote guestbook env=staging
+    """
+
+    def work(world):
+        key = _placed(world, service, env)
+        return wishes.make(world, key, wishes.PROMOTE, getpass.getuser())
+
+    return _answer("promote", options, work)
+
+
+def freeze(service="", env="", message="", **options):
+    """
+    Refuse every release and rollback of a service, until ``holodeck.unfreeze``.
+
+    service
+        The service's name in pillar.
+    env
+        The environment's name in pillar.
+    message
+        Why, for whoever is refused.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.freeze guestbook env=production message='until the audit ends'
+    """
+
+    def work(world):
+        facts = {**_order(message), "since": records.now()}
+        world.records.keep_freeze(*_placed(world, service, env), **facts)
+        return facts
+
+    return _answer("freeze", options, work)
+
+
+def unfreeze(service="", env="", **options):
+    """
+    Allow releases of a service again.
+
+    service
+        The service's name in pillar.
+    env
+        The environment's name in pillar.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.unfreeze guestbook env=production
+    """
+
+    def work(world):
+        world.records.keep_freeze(*_placed(world, service, env))
+        return {}
+
+    return _answer("unfreeze", options, work)
 
 
 def status(service=None, env=None, **options):
@@ -305,6 +456,10 @@ def _is_good(record):
 
 def _place(service, env):
     return _needed("service", service), _needed("env", env)
+
+
+def _placed(world, service, env):
+    return plan_for(world, *_place(service, env)).key
 
 
 def _refuse(kind, options):

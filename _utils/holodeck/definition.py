@@ -6,7 +6,7 @@ What services and environments are made of, read from pillar and checked.
 
 import re
 
-from holodeck import fields, gpg, index_text, schema, service_rules
+from holodeck import fields, gpg, index_text, rollout, schema, service_rules
 from holodeck.model import (
     ROLES,
     Definition,
@@ -19,6 +19,7 @@ from holodeck.model import (
 
 _PORT_MAX = 65535
 _HOSTS_MAX = 500
+_DAY_S = 24 * 3600
 
 
 def parse(data):
@@ -108,13 +109,28 @@ def _hosts(role, data, path, faults):
 
 def _placement(service, data, path, faults):
     values = schema.mapping(data, path, _PLACEMENT, faults)
-    rollout = schema.mapping(
+    rules = schema.mapping(
         values.pop("rollout", {}), f"{path}/rollout", _ROLLOUT, faults
     )
     fields.check_settings(values, path, faults)
+    if rules.get("promote") == "by-hand" and not rules.get("hold_s"):
+        faults.add(
+            f"{path}/rollout/promote", "needs hold_s: how long to wait for somebody"
+        )
     if faults:
         return None
-    return Placement(service=service, rollout=Rollout(**rollout), **values)
+    if "batch" in rules:
+        rules["batch"] = _listed(rules["batch"])
+    return Placement(service=service, rollout=Rollout(**rules), **values)
+
+
+def _listed(batch):
+    return tuple(batch) if isinstance(batch, list) else (batch,)
+
+
+def _is_batch(value):
+    sizes = _listed(value)
+    return bool(sizes) and all(map(rollout.is_size, sizes))
 
 
 def _cross_check(services, environments, faults):
@@ -172,6 +188,8 @@ def _listing(values):
 
 
 _text = schema.text()
+_SIZE = "is no number of hosts such as 2, and no share such as 25%"
+_SIZES = "is no size, and no list of sizes, such as [1, 25%, 100%]"
 _ROOT = {
     "services": schema.Key(schema.table(), required=True),
     "environments": schema.Key(schema.table(), required=True),
@@ -203,7 +221,12 @@ _PLACEMENT = {
     "rollout": schema.Key(schema.table()),
 }
 _ROLLOUT = {
-    "batch": schema.Key(schema.integer(1, _HOSTS_MAX)),
+    "batch": schema.Key(schema.check(_is_batch, _SIZES)),
+    "floor": schema.Key(schema.check(rollout.is_size, _SIZE)),
+    "failures": schema.Key(schema.integer(0, _HOSTS_MAX)),
+    "hold_s": schema.Key(schema.integer(0, _DAY_S)),
+    "promote": schema.Key(schema.one_of("itself", "by-hand")),
+    "min_healthy_s": schema.Key(schema.integer(0, 3600)),
     "drain_s": schema.Key(schema.integer(1, 3600)),
     "health_s": schema.Key(schema.integer(1, 3600)),
     "suite_s": schema.Key(schema.integer(1, 7200)),

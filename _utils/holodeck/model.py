@@ -65,9 +65,18 @@ class Service:
 
 @dataclass(frozen=True)
 class Rollout:
-    """How a service rolls over in one environment. Times are in seconds."""
+    """
+    How a service rolls over in one environment. Times are in seconds.
 
-    batch: int = 1
+    Sizes are numbers of hosts, or shares of the pool such as ``25%``.
+    """
+
+    batch: tuple = (1,)
+    floor: int | str = "50%"
+    failures: int = 0
+    hold_s: int = 0
+    promote: str = "itself"
+    min_healthy_s: int = 0
     drain_s: int = 30
     health_s: int = 60
     suite_s: int = 300

@@ -3,16 +3,58 @@
 import re
 
 _PLACE = re.compile(r"^/\S+:\d+: ")
+_SHARE = re.compile(r"([1-9]\d?|100)%")
 
 
-def batches(hosts, size):
+def is_size(value):
+    """Tell whether a value is a number of hosts, or a share such as ``25%``."""
+    if isinstance(value, str):
+        return bool(_SHARE.fullmatch(value))
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def size_of(value, pool):
     """
-    Return the hosts in batches of ``size``.
+    Return a number of hosts; of a share the whole hosts, and at least one.
 
-    A pool of several hosts never loses all of them at once: the size is at
-    most one less than the pool.
+    value
+        A number, or a share of the pool such as ``25%``.
+    pool
+        How many hosts there are.
     """
-    most = max(1, min(size, len(hosts) - 1))
+    if isinstance(value, str):
+        return max(1, pool * int(value.rstrip("%")) // 100)
+    return value
+
+
+def room(pool, floor):
+    """
+    Return how many hosts of a pool may be out of rotation at once.
+
+    A pool of one host has no floor: it is out of rotation while it is switched.
+    """
+    return max(1, pool - size_of(floor, pool))
+
+
+def batches(hosts, sizes, floor):
+    """
+    Return the hosts in batches, each small enough to leave the floor.
+
+    sizes
+        The batches' sizes in turn; the last one counts until all went.
+    floor
+        How many hosts stay in rotation.
+    """
+    most, found, start = room(len(hosts), floor), [], 0
+    while start < len(hosts):
+        wanted = size_of(sizes[min(len(found), len(sizes) - 1)], len(hosts))
+        found.append(hosts[start : start + min(wanted, most)])
+        start += min(wanted, most)
+    return found
+
+
+def chunks(hosts, most):
+    """Return the hosts in groups of at most ``most``."""
     return [hosts[start : start + most] for start in range(0, len(hosts), most)]
 
 

@@ -1,10 +1,18 @@
 """The failures of work that was asked for correctly."""
 
+from types import MappingProxyType
+
 from salt.exceptions import CommandExecutionError
 
 
 class HolodeckError(CommandExecutionError):
-    """Work failed: the message says what, why, and what to do."""
+    """
+    Work failed: the message says what, why, and what to do.
+
+    ``hosts`` says of those whose own fault it is why, where that is known.
+    """
+
+    hosts = MappingProxyType({})
 
 
 class CommandError(HolodeckError):

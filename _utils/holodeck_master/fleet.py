@@ -48,6 +48,7 @@ class CallFailedError(HolodeckError):
 
     def __init__(self, function, replies):
         self.replies = [reply for reply in replies.values() if not reply.ok]
+        self.hosts = {reply.host: reply.error for reply in self.replies}
         shown = "\n".join(f"{reply.host}: {reply.error}" for reply in self.replies)
         super().__init__(f"{function} failed:\n{shown}")
 

@@ -23,14 +23,16 @@ def held(opts, service, environment, message):
 
     The kernel releases it when its owner dies, so a lock is never stale.
     """
-    path = _path(opts, service, environment)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    place = path(opts, service, environment)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(place, "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise LockedError(_refusal(service, environment, file.read())) from None
+        # Before anybody can see that a release runs, and wish something of it.
+        wish(opts, service, environment).unlink(missing_ok=True)
         file.truncate(0)
         json.dump(
             {"pid": os.getpid(), "since": records.now(), "message": message}, file
@@ -46,9 +48,9 @@ def is_held(opts, service, environment):
     Trying the lock could refuse the very release that is about to take it, so the
     kernel's table of locks is read instead.
     """
-    path = _path(opts, service, environment)
+    place = path(opts, service, environment)
     try:
-        inode, owner = path.stat().st_ino, json.loads(path.read_text(encoding="utf-8"))
+        inode, owner = place.stat().st_ino, json.loads(place.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return False
     # Not the device: on btrfs and overlays the table shows another than stat does.
@@ -56,12 +58,19 @@ def is_held(opts, service, environment):
     return bool(mark.search(Path("/proc/locks").read_text(encoding="ascii")))
 
 
+def wish(opts, service, environment):
+    """Return the file of what is asked of the release that runs."""
+    place = path(opts, service, environment)
+    return place.with_name(f"{place.name}.wish")
+
+
 def environment_held(opts, environment):
     """Wait for, and hold, the lock under which an environment's hosts change."""
     return lock.held(Path(opts["cachedir"], "holodeck", "locks", environment))
 
 
-def _path(opts, service, environment):
+def path(opts, service, environment):
+    """Return the lock's file."""
     return Path(opts["cachedir"], "holodeck", "locks", f"{environment}.{service}")
 
 

@@ -9,7 +9,7 @@ pillar gets only what :py:mod:`holodeck.slices` allows.
 import salt.pillar
 
 from holodeck import definition as rules
-from holodeck import slices
+from holodeck import differences, slices
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
 
@@ -80,6 +80,19 @@ def slice_for(minion, definition, memory, is_busy):
     }
     busy = {name for name in environment.services if is_busy(name, environment.name)}
     return slices.web(definition, environment, digests, releases, busy)
+
+
+def setting_digests(memory, service, placement):
+    """
+    Return ``{path: keyed digest}`` of each part of a configuration.
+
+    A record keeps them, so that a plan can name what changed and show no value.
+    """
+    content = slices.configuration(service, placement)
+    return {
+        path: memory.config_digest(value)[:16]
+        for path, value in differences.flat(content).items()
+    }
 
 
 def config_digest(memory, service, placement):

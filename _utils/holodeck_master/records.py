@@ -81,6 +81,14 @@ class Records:
         history = self.history(last["service"], last["environment"])
         return any(record.get("gave_up") == last["id"] for record in history)
 
+    def freeze(self, service, environment):
+        """Return who froze a service in an environment, since when and why."""
+        return self._cache.fetch("holodeck/freezes", f"{environment}.{service}") or None
+
+    def keep_freeze(self, service, environment, **facts):
+        """Remember a freeze; without facts, that there is none."""
+        self._cache.store("holodeck/freezes", f"{environment}.{service}", facts)
+
     def bundle(self, key):
         """Return the manifest of a bundle that was built, or ``None``."""
         return self._cache.fetch("holodeck/bundles", key) or None

@@ -6,7 +6,7 @@ switched by then goes back to the last good release.
 """
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, locks, pruning, records
+from holodeck_master import building, locks, pillar, pruning, records, signals, wishes
 from holodeck_master.plan import plan_for
 from holodeck_master.run import Run
 
@@ -22,20 +22,18 @@ def release(world, service, environment, ref, order):
     """
     plan = plan_for(world, service, environment)
     building.check_ref(plan.service, ref)
+    _check_freeze(world, plan)
     with locks.held(world.opts, *plan.key, f"release of {ref or 'the newest commit'}"):
-        _bury_the_dead(world, plan)
-        last = world.records.last_good(*plan.key)
-        run = Run(world, plan, last, {"ref": ref, "kind": "release", **order})
+        left = _bury_the_dead(world, plan)
+        run = _begun(world, plan, {"ref": ref, "kind": "release", **left, **order})
         with run.recorded():
             run.ensure()
             run.resolve(ref)
             if run.is_there():
-                return {**last, "unchanged": True}
+                return {**run.last, "unchanged": True}
             run.build()
             run.go()
-        if run.record["status"] == records.GOOD:
-            pruning.prune(world, plan)
-        return run.record
+        return _concluded(run)
 
 
 def rollback(world, service, environment, to, order):
@@ -46,29 +44,117 @@ def rollback(world, service, environment, to, order):
         The id of a good release; empty for the one before the last good one.
     """
     plan = plan_for(world, service, environment)
+    _check_freeze(world, plan)
     with locks.held(world.opts, *plan.key, f"rollback to {to or 'the release before'}"):
-        _bury_the_dead(world, plan)
+        left = _bury_the_dead(world, plan)
         last = world.records.last_good(*plan.key)
         target = _rollback_target(world, plan, last, to)
-        run = Run(world, plan, last, {"kind": "rollback", "to": target["id"], **order})
+        run = _begun(
+            world, plan, {"kind": "rollback", "to": target["id"], **left, **order}
+        )
         with run.recorded():
             run.ensure()
             run.reuse(target)
             run.go()
-        if run.record["status"] == records.GOOD:
-            if last["id"] != target["id"]:
-                world.records.save({**last, "status": records.ROLLED_BACK})
-            pruning.prune(world, plan)
-        return run.record
+        return _concluded(run)
+
+
+def resume(world, service, environment):
+    """
+    Finish what a dead runner began; return the record.
+
+    A release goes on where it was, one that had failed goes on going back.
+    """
+    plan = plan_for(world, service, environment)
+    _check_freeze(world, plan)
+    with locks.held(world.opts, *plan.key, "resumed release"):
+        record = _unfinished(world, plan)
+        _check_same_configuration(world, plan, record)
+        run = _begun(world, plan, record)
+        with run.recorded():
+            run.ensure()
+            run.resume()
+            if record["kind"] == "rollback":
+                run.reuse(world.records.find(record["to"]))
+            else:
+                run.build()
+            run.go()
+        return _concluded(run)
+
+
+def abort(world, service, environment, user):
+    """
+    Bring back what a release has switched; return the record.
+
+    One that runs is asked to, one whose runner died is brought back here.
+    """
+    plan = plan_for(world, service, environment)
+    try:
+        with locks.held(world.opts, *plan.key, "aborted release"):
+            run = _begun(world, plan, _unfinished(world, plan))
+            with run.recorded():
+                raise signals.InterruptedReleaseError(
+                    f"It was aborted by {user}, after its runner had died."
+                )
+            return run.record
+    except locks.LockedError:
+        return wishes.make(world, plan.key, wishes.ABORT, user)
+
+
+def _begun(world, plan, record):
+    return Run(world, plan, world.records.last_good(*plan.key), record)
+
+
+def _concluded(run):
+    """Return the record; what a good release leaves behind is put in order."""
+    world, plan, record = run.world, run.plan, run.record
+    if record["status"] == records.GOOD:
+        if record["kind"] == "rollback" and record["previous"] != record["to"]:
+            undone = world.records.find(record["previous"])
+            world.records.save({**undone, "status": records.ROLLED_BACK})
+        pruning.prune(world, plan)
+    return record
+
+
+def _check_freeze(world, plan):
+    frozen = world.records.freeze(*plan.key)
+    if frozen:
+        why = f": {frozen['message']}" if frozen.get("message") else ""
+        raise HolodeckError(
+            f"{' in '.join(plan.key)}: is frozen by {frozen['user']} since "
+            f"{frozen['since']}{why}; `salt-run holodeck.unfreeze "
+            f"{' '.join(plan.key)}` ends that."
+        )
+
+
+def _check_same_configuration(world, plan, record):
+    now = pillar.config_digest(world.records, plan.service, plan.placement)
+    if record["kind"] == "release" and record["config"] != now:
+        raise HolodeckError(
+            f"{record['id']}: the configuration in pillar has changed since it began; "
+            "change that back, or `holodeck.abort` it and release again."
+        )
+
+
+def _unfinished(world, plan):
+    """Return the record of the release whose runner died."""
+    newest = world.records.history(*plan.key)[:1]
+    if not newest or newest[0]["status"] != records.RUNNING:
+        how = f"{newest[0]['id']} is {newest[0]['status']}" if newest else "none began"
+        raise HolodeckError(
+            f"{' in '.join(plan.key)}: no release is unfinished; {how}."
+        )
+    return newest[0]
 
 
 def _bury_the_dead(world, plan):
     """
-    Mark releases whose runner died: the lock is ours, so none can be running.
+    Mark releases whose runner died; return what they left for the next record.
 
-    What they left half done is mended by the release that comes now, which
-    takes every host through every step.
+    The lock is ours, so none can be running. The next release takes every host
+    through every step, or brings back those that were left away from home.
     """
+    left = {}
     for record in world.records.history(*plan.key):
         if record["status"] == records.RUNNING:
             reason = "its runner died before the end"
@@ -76,6 +162,8 @@ def _bury_the_dead(world, plan):
                 {**record, "status": records.ABORTED, "reason": reason,
                  "ended": records.now()}
             )  # fmt: skip
+            left = {"touched": record.get("touched", [])}
+    return left
 
 
 def _rollback_target(world, plan, last, to):

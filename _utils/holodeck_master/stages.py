@@ -9,6 +9,7 @@ import time
 from holodeck import names, rollout, spec
 from holodeck_http import results as results_of_suites
 from holodeck_io.errors import HolodeckError
+from holodeck_master import fleet
 
 _STAGE_S = 900
 _BALANCER_S = 15
@@ -17,6 +18,10 @@ _GRACE_S = 15
 
 class SuiteFailedError(HolodeckError):
     """The HTTP suite did not pass on every target."""
+
+    def __init__(self, faults, reasons):
+        super().__init__("\n".join(["The suite did not pass.", *faults, *reasons]))
+        self.hosts = {fault.partition(":")[0]: fault for fault in faults}
 
 
 def stage(world, hosts, bundles):
@@ -34,22 +39,28 @@ def stage(world, hosts, bundles):
         )
 
 
-def drain(world, environment, service, hosts, rules):
-    """Take hosts out of rotation at every balancer."""
-    _balance(world, environment, "drain", service, hosts, rules.drain_s)
+def drain(world, plan, hosts, *, without_lost=False):
+    """
+    Take hosts out of rotation at every balancer.
+
+    without_lost
+        Go on without the balancers that do not answer, as long as one does.
+    """
+    _balance(world, plan, "drain", hosts, plan.rules.drain_s, without_lost)
 
 
-def ready(world, environment, service, hosts, rules):
+def ready(world, plan, hosts, *, without_lost=False):
     """Put hosts into rotation at every balancer."""
-    _balance(world, environment, "ready", service, hosts, rules.health_s)
+    _balance(world, plan, "ready", hosts, plan.rules.health_s, without_lost)
 
 
-def switch(world, service, hosts, target, rules):
+def switch(world, plan, hosts, target):
     """Run ``target`` on hosts and wait until it is healthy; return what runs."""
+    seconds = plan.rules.health_s
     return world.fleet.call(
-        hosts, "webapp.switch", deadline_s=rules.health_s + _BALANCER_S + _GRACE_S,
-        name=service, commit=target["commit"], deployment=target["deployment"],
-        timeout_s=rules.health_s, order=time.time_ns(),
+        hosts, "webapp.switch", deadline_s=seconds + _BALANCER_S + _GRACE_S,
+        name=plan.service.name, commit=target["commit"],
+        deployment=target["deployment"], timeout_s=seconds, order=time.time_ns(),
     )  # fmt: skip
 
 
@@ -96,12 +107,17 @@ def prune(world, environment, service, keep):
                 world.say("prune", f"{reply.host}: {reply.error}")
 
 
-def _balance(world, environment, verb, service, hosts, timeout_s):
-    world.fleet.call(
-        environment.members("balancer"), f"balancer.{verb}",
+def _balance(world, plan, verb, hosts, timeout_s, without_lost):
+    function = f"balancer.{verb}"
+    replies = world.fleet.ask(
+        plan.environment.members("balancer"), function,
         deadline_s=timeout_s + _GRACE_S,
-        backend=service, servers=list(hosts), timeout_s=timeout_s,
+        backend=plan.service.name, servers=list(hosts), timeout_s=timeout_s,
     )  # fmt: skip
+    answers = {b: reply for b, reply in replies.items() if not reply.lost}
+    heard = answers if without_lost and answers else replies
+    if not all(reply.ok for reply in heard.values()):
+        raise fleet.CallFailedError(function, heard)
 
 
 def _suite(world, plan, commit, dealt):
@@ -137,9 +153,7 @@ def _suite(world, plan, commit, dealt):
         reasons = [
             r for result in results.values() for r in rollout.suite_reasons(result)
         ]
-        raise SuiteFailedError(
-            "\n".join(["The suite did not pass.", *faults, *reasons])
-        )
+        raise SuiteFailedError(faults, reasons)
     return results
 
 

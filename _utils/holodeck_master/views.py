@@ -1,6 +1,6 @@
 """What people ask: where things stand, what would happen, what happened."""
 
-from holodeck import names, rollout, spec
+from holodeck import differences, names, rollout, sbom, spec
 from holodeck_io.errors import HolodeckError
 from holodeck_master import building, locks, pillar, stages
 from holodeck_master.plan import plan_for
@@ -61,11 +61,13 @@ def preview(world, service, environment, ref):
         and _all_at(wanted, replies, last),
         "commits": _commits(world, wanted, last, commit, builder_is_there),
         "configuration": _configuration(last, config),
+        "settings": _settings(world, wanted, last),
+        "dependencies": _dependencies(world, wanted, last, commit, replies),
         "create": [host for host in missing if host in wanted.environment.profiles()],
         "silent": missing,
         "built": _is_built(world, wanted, commit, replies),
         "batches": rollout.batches(
-            wanted.environment.members("web"), wanted.rules.batch
+            wanted.environment.members("web"), wanted.rules.batch, wanted.rules.floor
         ),
         "seconds": _usual_seconds(world, wanted),
     }
@@ -124,6 +126,7 @@ def _place_status(world, plan):
         "environment": environment.name,
         "release": last and _row(world, last),
         "newest": _row(world, newest[0]) if newest else None,
+        "frozen": world.records.freeze(*plan.key),
         "hosts": rows,
         "agree": bool(last) and all(not row["drift"] for row in rows),
     }
@@ -170,13 +173,14 @@ def _damage(differs):
 
 def _row(world, record):
     keys = ("id", "status", "kind", "commit", "ref", "to", "started", "ended", "reason",
-            "message", "user")  # fmt: skip
+            "message", "user", "waiting", "failed")  # fmt: skip
     row = {key: record.get(key) for key in keys if record.get(key)}
     place = (record["service"], record["environment"])
     if record["status"] == "running" and not locks.is_held(world.opts, *place):
+        how = " ".join(place)
         row |= {
             "status": "dead",
-            "reason": "its runner died; release again",
+            "reason": f"its runner died; holodeck.resume {how}, or holodeck.abort",
         }
     row["seconds"] = _seconds(record)
     return row
@@ -218,13 +222,37 @@ def _configuration(last, config):
     return "unchanged" if last["config"] == config else "changed"
 
 
+def _settings(world, plan, last):
+    """Return ``{setting: new, changed or removed}``; no value is ever shown."""
+    old = (last or {}).get("settings")
+    if old is None:
+        return {}
+    new = pillar.setting_digests(world.records, plan.service, plan.placement)
+    return differences.changes(old, new)
+
+
+def _dependencies(world, plan, last, commit, replies):
+    """Return ``{package: [old, new]}``, or ``None`` where the commit is not built."""
+    new = _built(world, plan, commit, replies).get(plan.service.name)
+    bills = [(bundle or {}).get("sbom") for bundle in ((last or {}).get("bundle"), new)]
+    if not all(bills):
+        return None
+    return differences.packages(*(sbom.summary(bill)["packages"] for bill in bills))
+
+
 def _is_built(world, plan, commit, replies):
+    built = _built(world, plan, commit, replies)
+    return bool(built) and all(built.values())
+
+
+def _built(world, plan, commit, replies):
+    """Return ``{bundle name: manifest or None}``, or ``{}`` without a web host."""
     web = plan.environment.members("web")[0]
     if not replies[web].ok:
-        return False
+        return {}
     platform = replies[web].value["platform"]
     recipes = building.recipes_of(world, plan.service, platform)
-    return all(
-        building.known(world, spec.key(name, commit, recipe, platform))
+    return {
+        name: building.known(world, spec.key(name, commit, recipe, platform))
         for name, recipe in recipes.items()
-    )
+    }

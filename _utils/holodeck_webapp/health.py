@@ -75,8 +75,12 @@ def outlived(summary):
 
     It is healthy, and says nothing of what its next start will be.
     """
-    pids = (systemd.show(unit)["MainPID"] for unit in summary["units"])
-    return any(systemd.program_is_gone(pid) for pid in pids)
+    return any(systemd.program_is_gone(pid) for pid in pids(summary))
+
+
+def pids(summary):
+    """Return the main process of each unit: other ones mean that one was started."""
+    return [systemd.show(unit)["MainPID"] for unit in summary["units"]]
 
 
 def running_commit(summary):

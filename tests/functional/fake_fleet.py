@@ -33,6 +33,9 @@ class Host:
     rotation: bool = False
     kept: set = field(default_factory=set)
     order: int = 0
+    pid: int = 1
+    fault: str | None = None
+    lost: bool = False
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Fleet:
     def _reply(self, host, function, arguments):
         if self.dead:
             raise Killed
+        if host in self.hosts and self.hosts[host].lost:
+            return fleet.Reply(host, error="is silent for 20 s.", lost=True)
         work = getattr(self, "_" + function.replace(".", "_"))
         try:
             return fleet.Reply(host, work(host, **arguments))
@@ -114,7 +119,8 @@ class Fleet:
                 "commit": found.commit,
                 "deployment": found.deployment,
                 "running": found.commit,
-                "fault": None,
+                "fault": found.fault,
+                "pids": [found.pid],
             }
         return status
 
@@ -189,6 +195,7 @@ class Fleet:
         changed = one.commit != commit
         # What went back was tested when it was released.
         one.tested = commit if deployment else one.tested
+        one.pid += changed
         one.commit = commit
         one.deployment = deployment or names.deployment(commit, self.config())
         one.kept.add(one.deployment)

@@ -2,19 +2,21 @@
 
 # ruff: noqa: ARG005 -- fakes take what the real ones take
 
-import salt.config
-from fake_fleet import NEW, Fleet
+import dataclasses
 
-from holodeck import definition
+import salt.config
+from fake_fleet import NEW, OLD, Fleet, Host
+
+from holodeck import definition as documents
 from holodeck_master import pillar, records, release, world
 
 HASHED = "pytest==1 --hash=sha256:00"
 ORDER = {"user": "root"}
 
 
-def defined(batch=1, greeting="hello"):
-    """Return the definition of one service on three hosts."""
-    return definition.parse(
+def defined(greeting="hello", count=3, balancers=1, **rules):
+    """Return the definition of one service on three hosts, or on ``count``."""
+    return documents.parse(
         {
             "services": {
                 "guestbook": {
@@ -27,8 +29,8 @@ def defined(batch=1, greeting="hello"):
             "environments": {
                 "demo": {
                     "hosts": {
-                        "web": {"profile": "small", "count": 3},
-                        "balancer": {"profile": "small", "count": 1},
+                        "web": {"profile": "small", "count": count},
+                        "balancer": {"profile": "small", "count": balancers},
                         "tester": {"profile": "small", "count": 1},
                         "builder": {"profile": "small", "count": 1},
                     },
@@ -36,7 +38,7 @@ def defined(batch=1, greeting="hello"):
                         "guestbook": {
                             "listen": "*:80",
                             "settings": {"GREETING": greeting},
-                            "rollout": {"batch": batch},
+                            "rollout": rules,
                         }
                     },
                 }
@@ -45,14 +47,18 @@ def defined(batch=1, greeting="hello"):
     )
 
 
-def opened(root, batch=1, greeting="hello"):
-    """Return a :class:`holodeck_master.world.World` whose fleet is data."""
+def opened(root, greeting="hello", count=3, balancers=1, **rules):
+    """
+    Return a :class:`holodeck_master.world.World` whose fleet is data.
+
+    ``rules`` are those of the rollout.
+    """
     opts = salt.config.master_config(None)
     store = root / "holodeck" / "store"
     opts = {**opts, "cachedir": str(root), "file_roots": {"base": [str(store)]}}
     memory = records.Records(opts)
-    rules = defined(batch, greeting)
-    placed = rules.placement("guestbook", "demo")
+    definition = defined(greeting, count, balancers, **rules)
+    placed = definition.placement("guestbook", "demo")
     members = placed[1].all_members()
     memory.keep_environment(
         "demo",
@@ -61,9 +67,13 @@ def opened(root, batch=1, greeting="hello"):
     )
     return world.World(
         opts=opts,
-        definition=rules,
+        definition=definition,
         records=memory,
-        fleet=Fleet(root, lambda: config_of(memory, rules)),
+        fleet=Fleet(
+            root,
+            lambda: config_of(memory, definition),
+            hosts={name: Host() for name in placed[1].members("web")},
+        ),
         cloud=None,
         say=lambda phase, message: None,
         pack="p",
@@ -71,9 +81,9 @@ def opened(root, batch=1, greeting="hello"):
     )
 
 
-def config_of(memory, rules):
+def config_of(memory, definition):
     """Return the digest of the service's configuration, as the master has it."""
-    service, _, placement = rules.placement("guestbook", "demo")
+    service, _, placement = definition.placement("guestbook", "demo")
     return pillar.config_digest(memory, service, placement)
 
 
@@ -91,3 +101,31 @@ def steps(world):
     """Return the steps that touched hosts, one line."""
     kept = [s for s in world.fleet.steps if not s.startswith(("build", "resolve"))]
     return "; ".join(kept)
+
+
+def served(root, count=3, balancers=1, **rules):
+    """Return a world with ``old`` in service, and rules for what comes next."""
+    world = opened(root, count=count, balancers=balancers)
+    assert started(world, OLD)["status"] == "good"
+    world.fleet.steps.clear()
+    world.fleet.in_service = count > 1
+    definition = defined(count=count, balancers=balancers, **rules)
+    return dataclasses.replace(world, definition=definition)
+
+
+def hearing(world, word, deed):
+    """Return a world that does a deed when a message with that word is said; once."""
+
+    def say(phase, message):
+        world.say(phase, message)
+        if word in message and not done:
+            done.append(message)
+            deed()
+
+    done = []
+    return dataclasses.replace(world, say=say)
+
+
+def drained(world):
+    """Return the hosts of each drain."""
+    return [s.removeprefix("drain ") for s in world.fleet.steps if s.startswith("dra")]

@@ -3,11 +3,13 @@
 import contextlib
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
 from holodeck_master import signals
 
+_NO_WISH = Path("/nonexistent/wish")
 _ALL = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 _each = pytest.mark.parametrize("number", _ALL, ids=lambda number: number.name)
 
@@ -15,7 +17,7 @@ _each = pytest.mark.parametrize("number", _ALL, ids=lambda number: number.name)
 @_each
 def test_interruptible_work_ends_where_it_looks(number):
     """A signal ends the work by its name, where the work can be ended, and once."""
-    with signals.interruptible():
+    with signals.interruptible(_NO_WISH):
         signals.check()
         signal.raise_signal(number)
         with pytest.raises(signals.InterruptedReleaseError, match=number.name):
@@ -25,15 +27,15 @@ def test_interruptible_work_ends_where_it_looks(number):
 
 def test_interruptible_forgets_the_signals_of_before():
     """A signal that came when nobody looked any more does not end the next work."""
-    with signals.interruptible():
+    with signals.interruptible(_NO_WISH):
         signal.raise_signal(signal.SIGHUP)
-    with signals.interruptible():
+    with signals.interruptible(_NO_WISH):
         signals.check()
 
 
 def test_shielded_forgets_the_signal_that_led_to_it():
     """Several signals at once lead back once: the way back is not ended by them."""
-    with signals.interruptible():
+    with signals.interruptible(_NO_WISH):
         signal.raise_signal(signal.SIGHUP)
         signal.raise_signal(signal.SIGHUP)
         with signals.shielded():
@@ -44,7 +46,7 @@ def test_shielded_forgets_the_signal_that_led_to_it():
 def test_shielded_work_goes_on(number):
     """No signal stops what is shielded, also within what is interruptible."""
     done = []
-    with signals.interruptible(), signals.shielded():
+    with signals.interruptible(_NO_WISH), signals.shielded():
         signal.raise_signal(number)
         signals.check()
         done.append(number)
@@ -52,7 +54,9 @@ def test_shielded_work_goes_on(number):
 
 
 @_each
-@pytest.mark.parametrize("way", [signals.interruptible, signals.shielded])
+@pytest.mark.parametrize(
+    "way", [lambda: signals.interruptible(_NO_WISH), signals.shielded]
+)
 def test_handlers_are_as_before_afterwards(number, way):
     """Whatever happens within, Salt's own handlers are back."""
     # What nohup has left to the tests does not count.
@@ -70,7 +74,7 @@ def test_other_threads_do_their_work_without():
     done = []
 
     def work():
-        with signals.interruptible(), signals.shielded():
+        with signals.interruptible(_NO_WISH), signals.shielded():
             done.append(True)
 
     thread = threading.Thread(target=work)

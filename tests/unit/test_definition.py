@@ -118,7 +118,12 @@ _CASES = [
     (f"{_PLACE}/listen", "", f"{_PLACE}/listen: '' is no HAProxy bind"),
     (f"{_PLACE}/url", "book.example.org", f"{_PLACE}/url: 'book.example.org' does not"),
     (f"{_PLACE}/allow_writes", "yes", f"{_PLACE}/allow_writes: should be"),
-    (f"{_PLACE}/rollout/batch", 0, f"{_PLACE}/rollout/batch: should be a whole number"),
+    *((f"{_PLACE}/rollout/batch", size, f"{_PLACE}/rollout/batch: {size!r} is no size")
+      for size in (0, [], ["25"], [1, None], "half")),
+    (f"{_PLACE}/rollout/floor", "0%", f"{_PLACE}/rollout/floor: '0%' is no number"),
+    (f"{_PLACE}/rollout/promote", "me", f"{_PLACE}/rollout/promote: should be itself"),
+    (f"{_PLACE}/rollout/promote", "by-hand", f"{_PLACE}/rollout/promote: needs hold_s"),
+    (f"{_PLACE}/rollout/failures", -1, f"{_PLACE}/rollout/failures: should be a whole"),
     (f"{_PLACE}/rollout/speed", 1, f"{_PLACE}/rollout/speed: is unknown"),
     (f"{_PLACE}/settings/HOLODECK_COMMIT", "x", f"{_PLACE}/settings/HOLODECK_COM"),
 ]  # fmt: skip
@@ -206,7 +211,7 @@ def test_parse_legal_document_has_defaults():
         "/", "main", "",
     )  # fmt: skip
     assert (service.packager, service.python) == ("nfpm", "")
-    assert placement.rollout == definition.Rollout(batch=2)
+    assert placement.rollout == definition.Rollout(batch=(2,))
     assert placement.allow_writes is False
     assert environment.cidr == ""
 

@@ -45,6 +45,7 @@ def _plan(**changes):
     return {
         "service": "guestbook", "environment": "demo", "commit": _COMMIT, "from": None,
         "unchanged": False, "commits": [], "configuration": "new", "create": [],
+        "settings": {}, "dependencies": None,
         "built": False, "batches": [["a"], ["b", "c"]], "seconds": None, **changes,
     }  # fmt: skip
 
@@ -55,6 +56,10 @@ _BAD = _record(
 )  # fmt: skip
 _LAYER = {"filename": "a.deb", "size": 9, "sha256": "s" * 64, "tree": "t" * 64}
 _SUITE = {"t1": {"targets": {"web1": {"state": "passed", "counts": {"passed": 9}}}}}
+
+_ASKED = (
+    "guestbook-demo-7 was asked to; `salt-run holodeck.status` shows how it goes on."
+)
 
 # kind, value, lines that the text has
 _CASES = {
@@ -100,6 +105,30 @@ _CASES = {
     "plan of nothing new": ("plan", _plan(unchanged=True, seconds=9, built=True), [
         "  result     the same release again; nothing would change",
         "  usually    9 s", "  build      built before"]),
+    "plan of changes": ("plan", _plan(
+        settings={"settings/GREETING": "changed"},
+        dependencies={"flask": ["3.0", "3.1"], "six": [None, "1"]}), [
+        "             settings/GREETING: changed",
+        "  packages   flask 3.0 -> 3.1", "  packages   six none -> 1"]),
+    "good, one failed": ("release", _record(failed={"demo-web2": "is silent"}), [
+        "guestbook in demo is at 4f2c1e9d0a1b: guestbook-demo-7 is good.",
+        "  demo-web2 failed, is out of rotation: is silent"]),
+    "pause": ("pause", _record(), [
+        _ASKED]),
+    "abort of one that runs": ("abort", _record(status="running"), [
+        _ASKED]),
+    "abort of a dead one": ("abort", {**_BAD, "status": "aborted"}, [
+        "guestbook in demo: guestbook-demo-7 is aborted: The suite did not pass.",
+        "  demo-web1 in rotation at 000000000000"]),
+    "freeze": ("freeze", {"user": "ann", "since": "today"}, [
+        "Frozen by ann: no release until holodeck.unfreeze."]),
+    "unfreeze": ("unfreeze", {}, ["Releases are allowed again."]),
+    "status, frozen": ("status", [_place(
+        frozen={"user": "ann", "since": "today", "message": "an audit"})], [
+        "  frozen by ann since today: an audit"]),
+    "status, waiting": ("status", [_place(
+        newest=_record(status="running", waiting="paused by ann"))], [
+        "  newest: guestbook-demo-7 is running: paused by ann"]),
     "test": ("test", {"hosts": _SUITE, "balancers": {}}, [
         "  tester  target  state   tests", "  t1      web1    passed  9"]),
     "rollback without a reason": (

@@ -6,19 +6,53 @@ from holodeck import definition, rollout
 
 
 @pytest.mark.parametrize(
-    ("count", "size", "sizes"),
+    ("count", "batch", "floor", "sizes"),
     [
-        (0, 1, []), (1, 1, [1]), (1, 9, [1]), (2, 1, [1, 1]), (2, 2, [1, 1]),
-        (3, 1, [1, 1, 1]), (3, 2, [2, 1]), (3, 3, [2, 1]), (3, 99, [2, 1]),
-        (10, 4, [4, 4, 2]), (500, 500, [499, 1]),
+        (0, [1], 1, []), (1, [1], 1, [1]), (1, [9], 5, [1]), (1, ["100%"], "50%", [1]),
+        (2, [1], 1, [1, 1]), (2, [2], 1, [1, 1]), (2, [1], 2, [1, 1]),
+        (3, [1], 1, [1, 1, 1]), (3, [99], 1, [2, 1]), (3, [99], 2, [1, 1, 1]),
+        (10, [4], 1, [4, 4, 2]), (10, [4], "75%", [3, 3, 3, 1]),
+        (10, [1, "25%", "100%"], 1, [1, 2, 7]),
+        (10, [1, "25%", "100%"], "50%", [1, 2, 5, 2]),
+        (3, ["1%"], 1, [1, 1, 1]), (4, [1, 2], 1, [1, 2, 1]),
+        (500, [500], 1, [499, 1]),
     ],
 )  # fmt: skip
-def test_batches_never_take_the_whole_pool(count, size, sizes):
-    """A pool of several hosts keeps at least one; each host goes once, in order."""
+def test_batches_leave_the_floor(count, batch, floor, sizes):
+    """Batches grow as asked and leave the floor; each host goes once, in order."""
     hosts = [f"web{n}" for n in range(count)]
-    found = rollout.batches(hosts, size)
+    found = rollout.batches(hosts, batch, floor)
     assert [len(batch) for batch in found] == sizes
     assert [host for batch in found for host in batch] == hosts
+
+
+@pytest.mark.parametrize("size", [1, 500, "1%", "25%", "100%"])
+def test_is_size_takes_numbers_and_shares(size):
+    """A size is a number of hosts, or a share of the pool."""
+    assert rollout.is_size(size)
+
+
+@pytest.mark.parametrize(
+    "size", [0, -1, True, None, "", "5", "0%", "101%", "%", "1.5%", "5%\n", [1]]
+)
+def test_is_size_refuses_what_is_none(size):
+    """No host, more than all of them, or another word is no size."""
+    assert not rollout.is_size(size)
+
+
+@pytest.mark.parametrize(
+    ("size", "pool", "hosts"),
+    [(3, 10, 3), ("25%", 10, 2), ("25%", 3, 1), ("100%", 7, 7), ("50%", 1, 1)],
+)
+def test_size_of_a_share_is_whole_hosts(size, pool, hosts):
+    """A share is rounded down, and never nothing."""
+    assert rollout.size_of(size, pool) == hosts
+
+
+def test_chunks_keep_the_order():
+    """The groups are as large as allowed, and the last one has the rest."""
+    assert rollout.chunks([1, 2, 3], 2) == [[1, 2], [3]]
+    assert rollout.chunks([], 2) == []
 
 
 def test_assign_deals_in_turn():

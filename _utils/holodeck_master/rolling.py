@@ -1,0 +1,153 @@
+"""
+The rollout: batch after batch out of rotation, switched, tested, and back in.
+
+What serves already is watched as long as the rest waits: in a hold, in a pause, and
+for the time that a batch has to stay healthy.
+"""
+
+import math
+import time
+
+from holodeck import names, rollout
+from holodeck_io.errors import HolodeckError
+from holodeck_master import agreement, locks, signals, stages, wishes
+
+_POLL_S = 0.5
+# Between two looks at what serves: at first, and at most in a long wait.
+_LOOK_S = 2
+_LOOK_MOST_S = 15
+
+
+def roll_over(run):
+    """Take over every host that is not done yet."""
+    rules = run.plan.rules
+    batches = rollout.batches(run.hosts, rules.batch, rules.floor)
+    for batch in batches:
+        _pause(run)
+        _batch(run, [host for host in batch if host not in run.record["done"]])
+        if batch is batches[0] is not batches[-1] and not run.record.get("held"):
+            _hold(run)
+
+
+def _batch(run, hosts):
+    """Take over a batch, in parts where failed hosts leave no room for the whole."""
+    while hosts:
+        free = rollout.room(len(run.hosts), run.plan.rules.floor)
+        part = hosts[: max(1, free - len(run.record["failed"]))]
+        _part(run, part)
+        hosts = hosts[len(part) :]
+
+
+def _part(run, hosts):
+    try:
+        _roll(run, hosts)
+    except HolodeckError as error:
+        _give_up(run, error)
+        rest = [host for host in hosts if host not in run.record["failed"]]
+        if rest:
+            _part(run, rest)
+    else:
+        _watch(run, run.plan.rules.min_healthy_s)
+
+
+def _give_up(run, error):
+    """Go on without the hosts at fault, within the failure budget; else raise."""
+    failed = run.record["failed"]
+    culprits = {h: why for h, why in error.hosts.items() if h in run.hosts}
+    pool, rules = len(run.hosts), run.plan.rules
+    most = min(rules.failures, pool - rollout.size_of(rules.floor, pool))
+    if not culprits or len(failed) + len(culprits) > most:
+        raise error
+    if serving := [host for host in run.record["done"] if host in culprits]:
+        stages.drain(run.world, run.plan, serving)
+    run.record["done"] = [h for h in run.record["done"] if h not in culprits]
+    for host, why in culprits.items():
+        failed[host] = why.splitlines()[0]
+        run.world.say("rollout", f"{host}: failed, stays out of rotation: {why}")
+    run.save()
+
+
+def _roll(run, hosts):
+    """Out of rotation, switched, tested, and back in."""
+    world, plan, record = run.world, run.plan, run.record
+    shown, commit = ", ".join(hosts), record["commit"]
+    record["touched"] = hosts
+    run.save()
+    stages.drain(world, plan, hosts)
+    world.say("rollout", f"{shown}: out of rotation")
+    record["switched"] = [*record["switched"], *hosts]
+    run.save()
+    stages.switch(world, plan, hosts, record)
+    world.say("rollout", f"{shown}: healthy at {names.short(commit)}")
+    stages.suite_on_hosts(world, plan, commit, hosts)
+    world.say("rollout", f"{shown}: the suite passed")
+    stages.ready(world, plan, hosts)
+    world.say("rollout", f"{shown}: back in rotation")
+    record["touched"], record["done"] = [], [*record["done"], *hosts]
+    run.save()
+
+
+def _pause(run):
+    """Wait while somebody wants a pause."""
+    file = locks.wish(run.world.opts, *run.plan.key)
+    asked = wishes.read(file)
+    if asked.get("word") == wishes.PAUSE:
+        _wait(run, f"paused by {asked['user']}", math.inf, lambda w: w != wishes.PAUSE)
+
+
+def _hold(run):
+    """Let the first batch serve alone for a while, or until somebody promotes it."""
+    rules = run.plan.rules
+    if not rules.hold_s:
+        return
+    words = f"the first batch serves for {rules.hold_s} s"
+    promoted = _wait(run, words, rules.hold_s, lambda w: w == wishes.PROMOTE)
+    if rules.promote == "by-hand" and not promoted:
+        raise HolodeckError(f"Nobody promoted it within {rules.hold_s} s.")
+    run.record["held"] = True
+    run.save()
+
+
+def _wait(run, words, seconds, is_over):
+    """Wait in sight of everybody; return whether a wish ended it."""
+    file = locks.wish(run.world.opts, *run.plan.key)
+    place = f"`salt-run holodeck.promote {' '.join(run.plan.key)}` goes on"
+    run.record["waiting"] = words
+    run.save()
+    run.world.say("rollout", f"{words}; {place}")
+    met = _watch(run, seconds, lambda: is_over(wishes.read(file).get("word")))
+    if met:
+        file.unlink(missing_ok=True)
+    del run.record["waiting"]
+    run.save()
+    return met
+
+
+def _watch(run, seconds, is_over=lambda: False):
+    """
+    Look after what serves for a while; return whether ``is_over`` ended it.
+
+    A host that is not as the release left it, or whose process was started anew, has
+    failed.
+    """
+    started = time.monotonic()
+    looked_at = started
+    before = agreement.serving(run) if seconds else {}
+    while (past := time.monotonic() - started) < seconds:
+        signals.check()
+        if is_over():
+            return True
+        if time.monotonic() - looked_at > min(max(_LOOK_S, past / 20), _LOOK_MOST_S):
+            _look(run, before)
+            looked_at = time.monotonic()
+        time.sleep(min(_POLL_S, seconds - past))
+    if seconds:
+        _look(run, before)
+    return is_over()
+
+
+def _look(run, before):
+    try:
+        agreement.check_serving(run, before)
+    except agreement.DisagreementError as error:
+        _give_up(run, error)

@@ -1,0 +1,53 @@
+"""Releases that are not begun: frozen, or known to be bad."""
+
+import dataclasses
+
+import pytest
+from fake_fleet import NEW, OLD
+from fake_world import opened, served, started, steps
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import release
+
+_KEY = ("guestbook", "demo")
+
+
+def test_frozen_is_refused_with_who_and_why(tmp_path):
+    """A freeze stops releases and rollbacks, and is never taken over."""
+    world = served(tmp_path)
+    started(world)
+    world.records.keep_freeze(*_KEY, user="ann", since="today", message="an audit")
+    for verb in (
+        lambda: started(world, OLD),
+        lambda: release.rollback(world, *_KEY, "", {}),
+        lambda: release.resume(world, *_KEY),
+    ):
+        with pytest.raises(HolodeckError, match="frozen by ann since today: an audit"):
+            verb()
+    world.records.keep_freeze(*_KEY)
+    assert started(world, OLD)["status"] == "good"
+
+
+def test_bad_commit_is_not_released_by_its_branch(tmp_path):
+    """A branch whose newest commit was bad is refused; by its id it is released."""
+    world = served(tmp_path)
+    world.fleet.faults["suite web1"] = "it broke"
+    assert started(world, "main")["status"] == "bad"
+    world.fleet.steps.clear()
+    with pytest.raises(HolodeckError, match=r"was bad in guestbook.demo.2"):
+        started(world, "main")
+    assert steps(world) == ""
+    assert len(world.records.history(*_KEY)) == 2
+    assert started(world, NEW)["status"] == "good"
+    assert started(world, "main")["unchanged"]
+
+
+def test_bad_commit_with_another_configuration_is_another_release(tmp_path):
+    """Bad is a commit with its configuration: a mended setting is tried."""
+    world = served(tmp_path)
+    world.fleet.faults["suite web1"] = "it broke"
+    started(world, "main")
+    mended = opened(tmp_path, greeting="bye")
+    mended = dataclasses.replace(mended, fleet=world.fleet)
+    world.fleet.config = mended.fleet.config
+    assert started(mended, "main")["status"] == "good"

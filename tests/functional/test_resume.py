@@ -1,0 +1,137 @@
+"""What a dead runner left: finished by one command, forth or back."""
+
+import dataclasses
+
+import pytest
+from fake_fleet import NEW, OLD, Killed
+from fake_world import drained, hearing, newest, opened, served, started
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import release
+
+_KEY = ("guestbook", "demo")
+
+
+def _killed(world, step):
+    world.fleet.faults[step] = Killed()
+    with pytest.raises(Killed):
+        started(world)
+    world.fleet.dead = False
+    world.fleet.steps.clear()
+
+
+_FORTH = [
+    "stage web1 new old", "stage tester1 new", "drain web1", "switch web1 new",
+    "suite web1", "ready web1", "drain web2", "switch web2 new", "suite web2",
+    "ready web2", "drain web3", "switch web3 new", "suite web3", "ready web3",
+    "suite balancer1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", _FORTH)
+def test_resume_finishes_what_was_killed(tmp_path, step):
+    """Whatever step the runner died at, one resume makes the release good."""
+    world = served(tmp_path)
+    _killed(world, step)
+    record = release.resume(world, *_KEY)
+    assert record["status"] == newest(world)["status"] == "good"
+    assert record["id"] == "guestbook.demo.2"
+    assert {host.commit for host in world.fleet.hosts.values()} == {NEW}
+    assert all(host.rotation for host in world.fleet.hosts.values())
+    assert world.fleet.dangers == []
+    assert started(world)["unchanged"]
+
+
+@pytest.mark.parametrize("step", _FORTH)
+def test_abort_brings_back_what_was_killed(tmp_path, step):
+    """Whatever step the runner died at, one abort brings every host home."""
+    world = served(tmp_path)
+    _killed(world, step)
+    record = release.abort(world, *_KEY, "ann")
+    assert record["status"] == newest(world)["status"] == "aborted"
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+    assert all(host.rotation for host in world.fleet.hosts.values())
+    assert world.fleet.dangers == []
+
+
+def test_resume_leaves_finished_hosts_alone(tmp_path):
+    """What was tested and back in rotation is not taken out a second time."""
+    world = served(tmp_path)
+    _killed(world, "switch web3 new")
+    release.resume(world, *_KEY)
+    assert drained(world) == ["web3"]
+
+
+def test_resume_takes_a_finished_host_again_that_changed(tmp_path):
+    """A host that fell out of rotation meanwhile is taken through every step."""
+    world = served(tmp_path)
+    _killed(world, "switch web3 new")
+    world.fleet.hosts["demo-web1"].rotation = False
+    assert release.resume(world, *_KEY)["status"] == "good"
+    assert drained(world) == ["web1", "web3"]
+
+
+@pytest.mark.parametrize("step", ["drain web2", "switch web2 old", "ready web1"])
+def test_resume_of_a_way_back_goes_on_back(tmp_path, step):
+    """A release that had failed when its runner died does not go forth again."""
+    world = served(tmp_path)
+    world.fleet.faults["suite web2"] = "it broke"
+
+    def arm():
+        world.fleet.faults[step] = Killed()
+
+    with pytest.raises(Killed):
+        started(hearing(world, "it broke", arm))
+    world.fleet.dead = False
+    record = release.resume(world, *_KEY)
+    assert record["status"] == newest(world)["status"] == "bad"
+    assert "it broke" in record["reason"]
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+    assert all(host.rotation for host in world.fleet.hosts.values())
+    assert world.fleet.dangers == []
+
+
+@pytest.mark.parametrize("step", ["drain web2", "switch web2 old", "suite balancer1"])
+def test_resume_of_a_rollback(tmp_path, step):
+    """A rollback whose runner died is finished, and marks what it undid."""
+    world = served(tmp_path)
+    started(world)
+    world.fleet.faults[step] = Killed()
+    with pytest.raises(Killed):
+        release.rollback(world, *_KEY, "", {"user": "root"})
+    world.fleet.dead = False
+    assert release.resume(world, *_KEY)["status"] == "good"
+    statuses = [r["status"] for r in world.records.history(*_KEY)]
+    assert statuses == ["good", "rolled-back", "good"]
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+
+
+def test_resume_after_a_changed_configuration_is_refused(tmp_path):
+    """What would be half old and half new settings is not resumed; nothing changes."""
+    world = served(tmp_path)
+    _killed(world, "switch web2 new")
+    other = dataclasses.replace(
+        world, definition=opened(tmp_path / "x", greeting="bye").definition
+    )
+    with pytest.raises(HolodeckError, match="has changed since it began"):
+        release.resume(other, *_KEY)
+    assert world.fleet.steps == []
+    assert newest(world)["status"] == "running"
+
+
+@pytest.mark.parametrize("verb", [release.resume, lambda *w: release.abort(*w, "ann")])
+def test_nothing_unfinished_is_refused(tmp_path, verb):
+    """With nothing to finish, the answer says how the last release ended."""
+    world = served(tmp_path)
+    with pytest.raises(HolodeckError, match=r"guestbook.demo.1 is good"):
+        verb(world, *_KEY)
+
+
+def test_release_after_a_dead_runner_brings_back_thedrained(tmp_path):
+    """A host that a dead runner had only drained serves again, whatever comes next."""
+    world = served(tmp_path)
+    _killed(world, "drain web2")
+    world.fleet.faults["stage web1 new old"] = "disk full"
+    assert started(world)["status"] == "bad"
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+    assert all(host.rotation for host in world.fleet.hosts.values())
