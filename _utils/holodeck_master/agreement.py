@@ -79,11 +79,24 @@ def still_done(run):
     ]
 
 
+def is_home(run, host):
+    """Tell whether a host runs the last good release, in rotation."""
+    return (
+        bool(run.last)
+        and _runs(run, host, run.last)
+        and host not in _out_of_rotation(run)
+    )
+
+
 def _runs_it(run, host):
+    return _runs(run, host, run.record)
+
+
+def _runs(run, host, release):
     found = run.service_on(host)
     return (
-        found.get("deployment") == run.record["deployment"]
-        and found["running"] == run.record["commit"]
+        found.get("deployment") == release["deployment"]
+        and found["running"] == release["commit"]
         and found["fault"] is None
         and not found.get("stranded")
     )

@@ -25,6 +25,8 @@ _POLL_S = 0.25
 # after any key was deleted minions wait up to that long before they hear again.
 _PROBE_EVERY_S = 4
 _PROBES = 5
+# How long a master may be away between two calls: a restart, an upgrade.
+_RESTART_S = 60
 _TRIMMED = "VALUE_TRIMMED"
 
 
@@ -59,6 +61,7 @@ class Fleet:
     def __init__(self, opts):
         self._opts = opts
         self._client = salt.client.LocalClient(mopts=dict(opts))
+        self._patience_s = 0
 
     def call(self, hosts, function, deadline_s=60, **arguments):
         """
@@ -90,15 +93,18 @@ class Fleet:
     def _run(self, groups, function, deadline_s):
         if not any(hosts for hosts, _ in groups):
             raise HolodeckError(f"{function}: was called for no host at all.")
-        with _Jobs(self._opts, self._client) as jobs:
-            return jobs.run(groups, function, deadline_s)
+        with _Jobs(self._opts, self._client, self._patience_s) as jobs:
+            replies = jobs.run(groups, function, deadline_s)
+        # A master that was there once is waited for when it is started anew.
+        self._patience_s = _RESTART_S
+        return replies
 
 
 class _Jobs:
     """Published jobs, their answers, and the probes for hosts that are silent."""
 
-    def __init__(self, opts, client):
-        self._opts, self._client = opts, client
+    def __init__(self, opts, client, patience_s):
+        self._opts, self._client, self._patience_s = opts, client, patience_s
         self._jobs = {}
         self._misses = {}
         self._probes = set()
@@ -145,17 +151,27 @@ class _Jobs:
     def _publish(self, hosts, function, arguments):
         jid = salt.utils.jid.gen_jid(self._opts)
         argument = [{"__kwarg__": True, **arguments}] if arguments else []
+        end = time.monotonic() + self._patience_s
+        while (known := self._send(jid, hosts, function, argument, end)) is None:
+            signals.check()
+            time.sleep(_POLL_S)
+        return jid, known
+
+    def _send(self, jid, hosts, function, argument, end):
+        """Return the hosts that the master knows, or ``None`` to try once more."""
         try:
             sent = self._client.pub(
                 hosts, function, arg=argument, tgt_type="list", jid=jid, timeout=15
             )
         except PublishError:
-            return jid, []
+            return []
         except (SaltClientError, SaltReqTimeoutError) as error:
+            if time.monotonic() < end:
+                return None
             raise HolodeckError(
                 f"The master does not take jobs: {error}. Is salt-master running?"
             ) from error
-        return jid, list((sent or {}).get("minions", []))
+        return list((sent or {}).get("minions", []))
 
     def _collect(self):
         event = self._events.get_event(

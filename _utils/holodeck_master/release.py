@@ -63,13 +63,15 @@ def resume(world, service, environment):
     """
     Finish what a dead runner began; return the record.
 
-    A release goes on where it was, one that had failed goes on going back.
+    A release goes on where it was, one that had failed goes on going back: also one
+    that ended, and had to leave hosts behind.
     """
     plan = plan_for(world, service, environment)
     _check_freeze(world, plan)
     with locks.held(world.opts, *plan.key, "resumed release"):
         record = _unfinished(world, plan)
-        _check_same_configuration(world, plan, record)
+        if "verdict" not in record:
+            _check_same_configuration(world, plan, record)
         run = _begun(world, plan, record)
         with run.recorded():
             run.ensure()
@@ -137,14 +139,16 @@ def _check_same_configuration(world, plan, record):
 
 
 def _unfinished(world, plan):
-    """Return the record of the release whose runner died."""
-    newest = world.records.history(*plan.key)[:1]
-    if not newest or newest[0]["status"] != records.RUNNING:
-        how = f"{newest[0]['id']} is {newest[0]['status']}" if newest else "none began"
+    """Return the newest record: its runner died, or it could not bring all home."""
+    newest = next(iter(world.records.history(*plan.key)), None)
+    if newest and newest.get("away"):
+        return {**newest, "verdict": newest["status"], "status": records.RUNNING}
+    if not newest or newest["status"] != records.RUNNING:
+        how = f"{newest['id']} is {newest['status']}" if newest else "none began"
         raise HolodeckError(
             f"{' in '.join(plan.key)}: no release is unfinished; {how}."
         )
-    return newest[0]
+    return newest
 
 
 def _bury_the_dead(world, plan):

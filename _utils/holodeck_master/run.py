@@ -162,6 +162,9 @@ class Run:
         touched again.
         """
         if "verdict" in self.record:
+            for hosts in ("touched", "switched"):
+                away = [h for h in self.record[hosts] if not agreement.is_home(self, h)]
+                self.record[hosts] = away
             raise HolodeckError(self.record["reason"])
         self.record["done"] = agreement.still_done(self)
 
@@ -230,7 +233,9 @@ class Run:
             self._begin()
         with self._phase("back"), signals.shielded():
             self.world.say("failed", self.record["reason"])
-            self.record["back"] = way_back.go_back(self)
+            came_back = way_back.go_back(self)
+        # Of a second try the first one's hosts are home already.
+        self.record["back"] = {**self.record.get("back", {}), **came_back}
         self._begin()
         self._finish(self.record.pop("verdict"))
 

@@ -14,12 +14,14 @@ def go_back(run):
     """
     Bring the hosts home; return ``{host: words}``.
 
-    A host that fails on the way stays out of rotation, and stops no other one.
+    A host that fails on the way stays out of rotation, and stops no other one; the
+    record names it as ``away``, for whoever resumes.
     """
     _look(run)
-    outcome = {}
+    outcome, away = {}, run.record.setdefault("away", [])
+    away.clear()
     for hosts, switched in _groups(run):
-        found = _back(run, hosts, switched)
+        found = _back(run, hosts, switched, away)
         outcome |= found
         for host in hosts:
             run.world.say("back", f"{host}: {found[host]}")
@@ -66,17 +68,18 @@ def _is_away(run, host):
     return run.service_on(host).get("deployment") != run.last["deployment"]
 
 
-def _back(run, hosts, switched):
+def _back(run, hosts, switched, away):
     """Take hosts home together; where that fails, those at fault last, one by one."""
     try:
         return _together(run, hosts, switched)
     except HolodeckError as error:
         if len(hosts) == 1:
+            away += hosts
             return {hosts[0]: f"stays out of rotation: {error}"}
         ordered = sorted(hosts, key=error.hosts.__contains__)
     found = {}
     for host in ordered:
-        found |= _back(run, [host], switched)
+        found |= _back(run, [host], switched, away)
     return found
 
 

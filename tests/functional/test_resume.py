@@ -135,3 +135,26 @@ def test_release_after_a_dead_runner_brings_back_thedrained(tmp_path):
     assert started(world)["status"] == "bad"
     assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
     assert all(host.rotation for host in world.fleet.hosts.values())
+
+
+def test_resume_brings_home_who_was_left_behind(tmp_path):
+    """A release that had to leave a host away is finished once the host is there."""
+    world = served(tmp_path)
+    one = world.fleet.hosts["demo-web2"]
+    world.fleet.faults |= {"suite web2": lambda: setattr(one, "lost", True)}
+    world.fleet.faults["suite web3"] = "it broke"
+    record = started(world)
+    assert (record["status"], record["away"]) == ("bad", ["demo-web2"])
+    assert not one.rotation
+    one.lost = False
+    world.fleet.steps.clear()
+    again = release.resume(world, *_KEY)
+    assert again["id"] == record["id"]
+    assert (again["status"], again["away"]) == ("bad", [])
+    assert again["back"] == dict.fromkeys(record["back"], f"in rotation at {OLD[:12]}")
+    assert drained(world) == ["web2"]
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+    assert all(host.rotation for host in world.fleet.hosts.values())
+    assert world.fleet.dangers == []
+    with pytest.raises(HolodeckError, match="is bad"):
+        release.resume(world, *_KEY)
