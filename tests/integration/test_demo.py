@@ -6,9 +6,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import leftovers
 
 from lab import CLONE
+from laboratory import leftovers
 
 _SESSION = """
 set -e

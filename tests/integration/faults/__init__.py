@@ -1,0 +1,1 @@
+"""A seeded nemesis: releases on real hosts while something breaks."""

@@ -1,0 +1,132 @@
+"""A laboratory as tests talk to it: a master, a git server, and six real hosts."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from holodeck_nspawn import host, network, provider
+from lab import CLONE, Lab
+from repository import Repository
+
+
+class Laboratory:
+    """The demo's own laboratory under another name, as tests talk to it."""
+
+    def __init__(self, name, bridge, prefix, base_port):
+        home = CLONE / f".{name}"
+        self.lab = Lab(name, home, bridge, prefix, base_port)
+        self.repository = Repository(home)
+
+    def clear(self):
+        """Remove what is left of it, also what another clone left when it died."""
+        self.lab.configure()
+        self.lab.stop()
+        other = network.holder(self.local)
+        if other:
+            dead = dataclasses.replace(self.lab, home=other.directory.parent)
+            if not dead.runs():
+                dead.stop()
+
+    def open(self):
+        """Start: a master, a git server, and no host yet."""
+        self.lab.configure()
+        shutil.copytree(CLONE / "pillar", self.lab.home / "pillar", dirs_exist_ok=True)
+        self.lab.start()
+        self.repository.create()
+
+    def runner(self, function, *words, out="json"):
+        """Return ``(exit code, data)`` of a runner's function."""
+        done = self.lab.run(
+            "salt-run", f"--out={out}", f"holodeck.{function}", *words, check=False
+        )
+        try:
+            return done.returncode, json.loads(done.stdout)
+        except ValueError:
+            return done.returncode, done.stdout + done.stderr
+
+    def release(self, commit, service="guestbook"):
+        """Release a branch; return ``(exit code, record)``."""
+        words = [service, "env=demo"] + ([f"commit={commit}"] if commit else [])
+        code, data = self.runner("release", *words)
+        return code, data.get("release", data)
+
+    def history(self, service="guestbook"):
+        """Return the records' rows, newest first."""
+        return self.runner("history", service, "env=demo")[1]["history"]
+
+    def last_good(self):
+        """Return the row of the last good release."""
+        return next(row for row in self.history() if row["status"] == "good")
+
+    def newest(self):
+        """Return the newest record, whole."""
+        release = self.history()[0]["id"]
+        return self.runner("show", release)[1]["show"]
+
+    def hosts(self, service="guestbook"):
+        """Return ``{host: row}`` of the status."""
+        places = self.runner("status", service, "env=demo")[1]["status"]
+        return {row["host"]: row for row in places[0]["hosts"]}
+
+    def salt(self, target, function, *words):
+        """Return ``{host: answer}`` of an execution function."""
+        done = self.lab.run(
+            "salt", "--out=json", "--static", target, function, *words, check=False
+        )
+        return json.loads(done.stdout)
+
+    def inside(self, name, *argv):
+        """Run a command in a host, beside Salt; return its output."""
+        return host.execute(self.local, name, list(argv))
+
+    @property
+    def local(self):
+        """The provider of the hosts."""
+        options = {
+            "directory": str(self.lab.home / "local"),
+            "bridge": self.lab.bridge,
+            "network": f"{self.lab.prefix}.0/24",
+        }
+        return provider.parse(options)
+
+    @property
+    def url(self):
+        """The balancer's address."""
+        return f"http://{self.lab.nodes()['demo-balancer1']['private_ips'][0]}"
+
+    def commit(self, branch):
+        """Return the commit id of a branch of the sample."""
+        return self.repository.commit(branch)
+
+
+def leftovers(home):
+    """Return the links, namespaces, mounts and processes that a laboratory makes."""
+
+    def lines(*argv):
+        done = subprocess.run(argv, text=True, capture_output=True, check=False)
+        return done.stdout.splitlines()
+
+    links = {line.split(": ")[1] for line in lines("ip", "-o", "link")}
+    namespaces = {line.split()[0] for line in lines("ip", "netns", "list") if line}
+    mounts = Path("/proc/mounts").read_text().splitlines()
+    commands = {
+        path.parent.name
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if str(home).encode() in _read(path)
+    }
+    return {
+        "links": {link for link in links if link.startswith("hd")},
+        "namespaces": {name for name in namespaces if home.name[1:] in name},
+        "mounts": {mount for mount in mounts if str(home) in mount},
+        "processes": commands,
+        "folder": home.exists() and sorted(path.name for path in home.iterdir()),
+    }
+
+
+def _read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
