@@ -78,6 +78,7 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0):
         salt 'web1' webapp.switch guestbook 4f2c1e9...
     """
     known = deployment and has(name, deployment)
+    mended = known and _mend(name, commit, deployment)
     wanted = deployment if known else configure(name, commit)
     summary = deployments.summary(name, wanted)
     if summary["commit"] != commit or wanted != (deployment or wanted):
@@ -88,7 +89,7 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0):
     with deployments.turn(name, order):
         old = deployments.current(name)
         well = health.fault(summary) is None and not health.outlived(summary)
-        if old == wanted and well:
+        if old == wanted and well and not mended:
             return {"deployment": wanted, "changes": {}}
         deployments.activate(summary, wanted)
     health.wait(summary, timeout_s)
@@ -244,6 +245,20 @@ def _deployment(name, commit):
     )
 
 
+def _mend(name, commit, deployment):
+    """
+    Write files of a deployment again that somebody changed; return whether it did.
+
+    Pillar must still make the same configuration: only a digest of it is kept.
+    """
+    if not deployments.differences(name, deployment):
+        return False
+    if wanted(name, commit) != deployment:
+        return False
+    configure(name, commit)
+    return True
+
+
 def _pillar():
     return pillar.own(__opts__, dict(__grains__))
 
@@ -262,12 +277,15 @@ def _current(name):
 
 
 def _service_status(name):
-    summary = deployments.summary(name, _current(name))
+    deployment = _current(name)
+    summary = deployments.summary(name, deployment)
     return {
         "commit": summary["commit"],
         "deployment": names.deployment(summary["commit"], summary["config"]),
         "running": health.running_commit(summary),
         "pids": health.pids(summary),
+        "changed": deployments.differences(name, deployment),
+        "overridden": health.overridden(summary),
         "fault": health.fault(summary),
         "stranded": health.stranded(summary),
     }

@@ -44,12 +44,13 @@ def deployed(name, commit, deployment=None, timeout_s=60, busy=False):
         target = _target(name, commit, deployment)
         old = __salt__["webapp.current"](name)
         running = __salt__["webapp.status"]()["services"].get(name, {})
-        if running.get("deployment") == target and running["fault"] is None:
+        if running.get("deployment") == target and _is_well(name, commit, running):
             return outcome.unchanged(name, f"{name} is already at {short}.")
         before = names.deployment(old["commit"], old["config"]) if old else None
         changes = {name: {"old": before, "new": target}}
         if before == target:
-            changes[name] = {"old": running["fault"], "new": "healthy"}
+            damage = ", ".join(running.get("changed", []))
+            changes[name] = {"old": running["fault"] or damage, "new": "healthy"}
         if __opts__["test"]:
             return outcome.planned(
                 name, changes, f"{name} would be switched to {short}."
@@ -89,6 +90,14 @@ def absent(name):
     except (CommandExecutionError, SaltInvocationError) as error:
         return outcome.failed(name, f"Could not remove {name}: {error}")
     return outcome.changed(name, changes, f"{name} was removed.")
+
+
+def _is_well(name, commit, running):
+    """Tell whether it is healthy, and no file of it could be mended."""
+    if running["fault"]:
+        return False
+    mendable = __salt__["webapp.wanted"](name, commit) == running["deployment"]
+    return not (running.get("changed") and mendable)
 
 
 def _target(name, commit, deployment):

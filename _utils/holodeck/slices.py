@@ -6,7 +6,7 @@ A host sees the services placed on it and nothing of other environments.
 
 # Part of every configuration's digest: raise it when the same settings would
 # make other units.
-FORMAT = 2
+FORMAT = 3
 
 
 def configuration(service, placement):

@@ -6,7 +6,10 @@ from holodeck_io import files, process
 
 UNITS = Path("/etc/systemd/system")
 _WANTS = UNITS / "multi-user.target.wants"
-_PROPERTIES = ("ActiveState", "SubState", "MainPID", "NRestarts", "Result")
+_PROPERTIES = (
+    "ActiveState", "SubState", "MainPID", "NRestarts", "Result", "DropInPaths",
+    "NeedDaemonReload",
+)  # fmt: skip
 
 
 def link(unit, target):

@@ -99,6 +99,7 @@ def _runs(run, host, release):
         and found["running"] == release["commit"]
         and found["fault"] is None
         and not found.get("stranded")
+        and not found.get("changed")
     )
 
 

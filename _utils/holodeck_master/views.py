@@ -156,6 +156,9 @@ def _drift(found, intact, last, rotation):
         yield f"runs {names.short(found['running'] or 'nothing')}"
     elif last and found["deployment"] != last["deployment"]:
         yield "has another configuration"
+    if found.get("changed"):
+        yield f"configuration differs: {', '.join(found['changed'])}"
+    yield from found.get("overridden", [])
     if intact is not None and not intact.ok:
         yield intact.error.splitlines()[0]
     elif intact is not None and not intact.value["ok"]:

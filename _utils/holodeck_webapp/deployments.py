@@ -1,6 +1,7 @@
 """Deployments on disk: written whole, switched by one rename, pruned."""
 
 import contextlib
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -9,22 +10,76 @@ from holodeck import names, units
 from holodeck_io import files, lock, systemd
 from holodeck_io.errors import HolodeckError
 
+_DIGESTS = "digests.json"
+
 
 def write(deployment):
-    """Write a deployment's folder, complete and durable, or not at all."""
+    """
+    Write a deployment's folder, complete and durable, or not at all.
+
+    One that is there is left alone, but for the files that somebody changed.
+    """
     folder = Path(deployment.folder)
+    texts = _texts(deployment)
     if (folder / "deployment.json").is_file():
+        _mend(folder, texts)
         return
     _make_private(folder.parent)
     staging = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(staging, ignore_errors=True)
-    for name, text in units.contents(deployment).items():
-        path = staging / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.write_atomic(path, text, mode=0o600)
+    _write_all(staging, texts)
     staging.chmod(0o700)
     staging.rename(folder)
     files.sync_folder(folder.parent)
+
+
+def _texts(deployment):
+    texts = units.contents(deployment)
+    digests = {name: _sha256(text.encode()) for name, text in texts.items()}
+    return {**texts, _DIGESTS: json.dumps(digests, indent=2) + "\n"}
+
+
+def _write_all(folder, texts):
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.write_atomic(path, text, mode=0o600)
+
+
+def _mend(folder, texts):
+    found = _digests(folder)
+    changed = {n: t for n, t in texts.items() if found.get(n) != _sha256(t.encode())}
+    _write_all(folder, changed)
+    for name in set(found) - set(texts):
+        (folder / name).unlink()
+
+
+def differences(service, deployment):
+    """Return the files of a deployment that are not as they were written, sorted."""
+    folder = Path(names.CONFIG, service, deployment)
+    found = _digests(folder)
+    try:
+        wanted = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return [_DIGESTS]
+    found.pop(_DIGESTS)
+    changed = {
+        name for name in {*wanted, *found} if wanted.get(name) != found.get(name)
+    }
+    return sorted(changed)
+
+
+def _digests(folder):
+    """Return ``{relative path: sha256}`` of what lies in a deployment's folder."""
+    return {
+        str(path.relative_to(folder)): _sha256(path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _sha256(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 def summary(service, deployment):

@@ -69,6 +69,18 @@ def stranded(summary):
     )
 
 
+def overridden(summary):
+    """Return what makes a unit another one than was released, one line each."""
+    found = []
+    for unit in summary["units"]:
+        state = systemd.show(unit)
+        if state.get("DropInPaths"):
+            found.append(f"{unit} has {state['DropInPaths']}")
+        if state.get("NeedDaemonReload") == "yes":
+            found.append(f"{unit} was changed since systemd has read it")
+    return found
+
+
 def outlived(summary):
     """
     Tell whether a process runs a program that was removed or replaced meanwhile.

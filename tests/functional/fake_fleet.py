@@ -36,6 +36,8 @@ class Host:
     pid: int = 1
     fault: str | None = None
     lost: bool = False
+    changed: list = field(default_factory=list)
+    overridden: list = field(default_factory=list)
 
 
 @dataclass
@@ -121,6 +123,8 @@ class Fleet:
                 "running": found.commit,
                 "fault": found.fault,
                 "pids": [found.pid],
+                "changed": found.changed,
+                "overridden": found.overridden,
             }
         return status
 
@@ -175,7 +179,10 @@ class Fleet:
             self.hosts[server].rotation = True
         return {}
 
-    def _balancer_status(self, host, backend):
+    def _bundle_history(self, host, repository, old, new):
+        return [{"commit": new, "subject": LABELS[new]}]
+
+    def _balancer_status(self, host, backend="guestbook"):
         return {
             backend: {
                 name: {"status": "UP" if one.rotation else "DRAIN"}
@@ -196,6 +203,7 @@ class Fleet:
         # What went back was tested when it was released.
         one.tested = commit if deployment else one.tested
         one.pid += changed
+        one.changed = []
         one.commit = commit
         one.deployment = deployment or names.deployment(commit, self.config())
         one.kept.add(one.deployment)

@@ -80,7 +80,7 @@ def _current():
     home = Path(names.CONFIG, "guestbook", "current").resolve()
     there = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
     wanted = json.loads((home / "deployment.json").read_text())["units"]
-    expected = {"deployment.json", "environment", "files/key.pem"}
+    expected = {"deployment.json", "digests.json", "environment", "files/key.pem"}
     assert there == expected | {f"units/{unit}" for unit in wanted}
     return home.name
 
@@ -287,3 +287,33 @@ def test_summary_unknown_deployment_names_those_there_are(host):
     deployments.write(_deployment())
     with pytest.raises(HolodeckError, match=f"there are {_deployment().name} of"):
         deployments.summary("guestbook", "nothing")
+
+
+_HARM = {
+    "edited": lambda home: (home / "environment").write_text("GREETING=bye\n"),
+    "emptied": lambda home: (home / "environment").write_text(""),
+    "unit edited": lambda home: next(home.glob("units/*")).write_text("[Service]\n"),
+    "removed": lambda home: (home / "files/key.pem").unlink(),
+    "added": lambda home: (home / "files/more").write_text("x"),
+    "digests removed": lambda home: (home / "digests.json").unlink(),
+    "digests damaged": lambda home: (home / "digests.json").write_text("{"),
+}
+
+
+@pytest.mark.parametrize("harm", _HARM)
+def test_differences_names_the_file_and_write_mends_it(host, harm):
+    """A file that somebody changed is named, and written again as it was."""
+    deployment = _deployment()
+    deployments.write(deployment)
+    home = Path(deployment.folder)
+    before = {p: p.read_bytes() for p in home.rglob("*") if p.is_file()}
+    assert deployments.differences("guestbook", deployment.name) == []
+    _HARM[harm](home)
+    [name] = deployments.differences("guestbook", deployment.name)
+    assert name in {
+        "environment", "files/key.pem", "files/more", "digests.json",
+        "units/holodeck-guestbook.web.service",
+    }  # fmt: skip
+    deployments.write(deployment)
+    assert {p: p.read_bytes() for p in home.rglob("*") if p.is_file()} == before
+    assert deployments.differences("guestbook", deployment.name) == []

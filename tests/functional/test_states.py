@@ -26,6 +26,7 @@ class Host:
         self.deployments = set()
         self.current = None
         self.fault = None
+        self.damage = []
         self.changed = []
         self.error = None
 
@@ -73,7 +74,11 @@ class Host:
     def _status(self):
         services = {}
         if self.current:
-            services["guestbook"] = {"deployment": self.current, "fault": self.fault}
+            services["guestbook"] = {
+                "deployment": self.current,
+                "fault": self.fault,
+                "changed": self.damage,
+            }
         return {"services": services}
 
     def _switch(self, name, commit, deployment, timeout_s):
@@ -81,6 +86,7 @@ class Host:
         self.current = deployment or names.deployment(commit, CONFIG)
         self.deployments.add(self.current)
         self.fault = None
+        self.damage = []
 
     def _remove(self, name):
         self._change("remove")
@@ -240,3 +246,21 @@ def test_deployed_healing_shows_what_was_wrong(host, apply):
     assert result["changes"] == {
         "guestbook": {"old": "the unit is failed", "new": "healthy"}
     }
+
+
+def test_deployed_mends_files_that_somebody_changed(host, apply):
+    """A setting edited on the host by hand is put back as it was released."""
+    _here(host)
+    host.damage = ["environment"]
+    result = apply("webapp.deployed", "guestbook", OLD)
+    assert result["changes"] == {"guestbook": {"old": "environment", "new": "healthy"}}
+    assert apply("webapp.deployed", "guestbook", OLD)["changes"] == {}
+
+
+def test_deployed_leaves_alone_what_it_could_not_mend(host, apply):
+    """Of a configuration that pillar no longer makes only the digests are known."""
+    released = names.deployment(OLD, "d" * 12)
+    _here(host, OLD, "d" * 12)
+    host.damage = ["environment"]
+    assert apply("webapp.deployed", "guestbook", OLD, released)["changes"] == {}
+    assert host.changed == []

@@ -73,7 +73,10 @@ def minion(bundle, process, tmp_path, monkeypatch):
     deployment = names.deployment(OLD, _SUMMARY["config"])
     home = Path(names.CONFIG, "guestbook", deployment)
     home.mkdir(parents=True)
-    (home / "deployment.json").write_text(json.dumps(_SUMMARY))
+    text = json.dumps(_SUMMARY)
+    (home / "deployment.json").write_text(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (home / "digests.json").write_text(json.dumps({"deployment.json": digest}))
     (home.parent / "current").symlink_to(deployment)
     state = {"ActiveState": "active", "MainPID": process[0].pid, "NRestarts": 0}
     monkeypatch.setattr(systemd, "show", lambda unit: state)
