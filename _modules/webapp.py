@@ -238,6 +238,7 @@ def _deployment(name, commit):
         commit=commit,
         config=slice_["config"],
         port=slice_["port"],
+        socket=slice_["socket"],
         health=slice_["health"],
         processes=dict(slice_["processes"]),
         settings=dict(slice_["settings"]),

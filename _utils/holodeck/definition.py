@@ -150,7 +150,22 @@ def _cross_check(services, environments, faults):
                     f"{minion} is already a host of {owners[minion]}",
                 )
             owners[minion] = path
+        _check_balancer(environment, services, path, faults)
         _check_ports(environment, services, path, faults)
+
+
+def _check_balancer(environment, services, path, faults):
+    """Something has to hold connections while a host switches."""
+    there = bool(environment.members("balancer"))
+    for name, placement in environment.services.items():
+        if there and not placement.listen:
+            faults.add(f"{path}/services/{name}/listen", "is missing")
+        if not there and name in services and not services[name].socket:
+            faults.add(
+                f"{path}/hosts",
+                f"has no balancer, and {name} no `socket: true`, by which systemd "
+                "holds its connections while it switches",
+            )
 
 
 def _is_bind(value):
@@ -174,6 +189,8 @@ def _check_ports(environment, services, path, faults):
         owners.setdefault(port, name)
     binds = {}
     for name, placement in environment.services.items():
+        if not placement.listen:
+            continue
         bind = placement.listen.split()[0]
         if bind in binds:
             faults.add(
@@ -211,9 +228,7 @@ _HOSTS = {
     "ids": schema.Key(schema.sequence(str)),
 }
 _PLACEMENT = {
-    "listen": schema.Key(
-        schema.check(_is_bind, "is no HAProxy bind such as '*:80'"), required=True
-    ),
+    "listen": schema.Key(schema.check(_is_bind, "is no HAProxy bind such as '*:80'")),
     "url": schema.Key(schema.text(re.compile(r"https?://\S+"))),
     "settings": schema.Key(schema.table()),
     "files": schema.Key(schema.table()),

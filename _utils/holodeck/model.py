@@ -23,6 +23,7 @@ class Service:
     name: str
     processes: dict
     port: int
+    socket: bool = False
     health: str = "/"
     repository: str = ""
     branch: str = "main"
@@ -88,7 +89,7 @@ class Placement:
     """One service in one environment."""
 
     service: str
-    listen: str
+    listen: str = ""
     url: str = ""
     settings: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)

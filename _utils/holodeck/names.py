@@ -180,6 +180,11 @@ def unit(service, process):
     return f"holodeck-{service}.{process}.service"
 
 
+def socket(service, process):
+    """Return the systemd unit of the socket that a process is handed."""
+    return unit(service, process).removesuffix("service") + "socket"
+
+
 def user(service):
     """Return the Unix user that a service runs as."""
     return f"holodeck-{service}"

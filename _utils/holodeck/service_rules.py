@@ -115,6 +115,7 @@ _SERVICE = {
     "packager": schema.Key(schema.one_of("nfpm", "fpm")),
     "processes": schema.Key(schema.table(), required=True),
     "port": schema.Key(schema.integer(1, 65535), required=True),
+    "socket": schema.Key(schema.boolean()),
     "health": schema.Key(schema.text(_PATH)),
     "suite": schema.Key(schema.text(_RELATIVE)),
     "suite_lock": schema.Key(schema.text(_RELATIVE)),

@@ -15,6 +15,7 @@ def configuration(service, placement):
         "format": FORMAT,
         "processes": service.processes,
         "port": service.port,
+        "socket": service.socket,
         "health": service.health,
         "recipe": [service.recipe, service.build],
         "settings": {**service.settings, **placement.settings},

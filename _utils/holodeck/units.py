@@ -55,6 +55,7 @@ class Deployment:
     port: int
     health: str
     processes: dict
+    socket: bool = False
     settings: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)
 
@@ -73,6 +74,12 @@ class Deployment:
         """The names of the units, the one that listens first."""
         return [names.unit(self.service, process) for process in self.processes]
 
+    @property
+    def sockets(self):
+        """The name of the socket's unit, in a list, where systemd listens itself."""
+        first = next(iter(self.processes))
+        return [names.socket(self.service, first)] if self.socket else []
+
     def summary(self):
         """Return what is kept beside the units; it holds no setting's value."""
         return {
@@ -83,6 +90,7 @@ class Deployment:
             "port": self.port,
             "health": self.health,
             "units": self.units,
+            "sockets": self.sockets,
         }
 
 
@@ -92,6 +100,8 @@ def contents(deployment):
         f"units/{names.unit(deployment.service, process)}": unit(deployment, process)
         for process in deployment.processes
     }
+    for name in deployment.sockets:
+        texts[f"units/{name}"] = socket(deployment)
     texts["environment"] = environment(deployment)
     texts["deployment.json"] = json.dumps(deployment.summary(), indent=2) + "\n"
     for name, text in deployment.files.items():
@@ -118,16 +128,39 @@ def values(text):
     return [re.sub(r"\\(.)", r"\1", value) for value in found]
 
 
+def socket(deployment):
+    """
+    Return the text of the socket's unit.
+
+    systemd listens, also while one version ends and the next starts: connections
+    wait, and none is refused.
+    """
+    return (
+        "[Unit]\n"
+        f"Description={deployment.service} ({deployment.environment}), port "
+        f"{deployment.port}\n\n"
+        "[Socket]\n"
+        f"ListenStream={deployment.port}\n"
+        "NoDelay=yes\n"
+        # A crash loop is judged by the release's health check.
+        "TriggerLimitIntervalSec=0\n\n"
+        "[Install]\n"
+        "WantedBy=multi-user.target\n"
+    )
+
+
 def unit(deployment, process):
     """Return the text of one process's unit."""
+    socket_name = names.socket(deployment.service, process)
+    needs = f"{socket_name} " if socket_name in deployment.sockets else ""
     root = names.bundle_root(deployment.service, deployment.commit)
     service = deployment.service
     return (
         "[Unit]\n"
         f"Description={service} {process} at {names.short(deployment.commit)}"
         f" ({deployment.environment})\n"
-        "After=network-online.target\n"
-        "Wants=network-online.target\n"
+        f"After={needs}network-online.target\n"
+        f"Wants={needs}network-online.target\n"
         # A crash loop is judged by the release's health check, not by systemd
         # giving up for good.
         "StartLimitIntervalSec=0\n\n"

@@ -39,15 +39,25 @@ def reload():
     process.run(["systemctl", "daemon-reload"])
 
 
-def restart(units):
+def restart(units, sockets=(), moved=()):
     """
     Stop and start units; a start that fails is seen by :func:`show` later.
 
     The count of restarts is forgotten between: a stop of a unit that waits for its
     automatic restart keeps it, and the next start would look like a crash loop.
+
+    sockets
+        Units that listen for them, and go on listening meanwhile.
+    moved
+        Those of the sockets that listen elsewhere from now on.
     """
     stop(units)
-    process.run(["systemctl", "reset-failed", *units], check=False)
+    if moved:
+        stop(moved)
+    process.run(["systemctl", "reset-failed", *units, *sockets], check=False)
+    # The sockets first: what has a socket is handed it at its start.
+    if sockets:
+        process.run(["systemctl", "start", *sockets], check=False)
     process.run(["systemctl", "start", *units], check=False, timeout_s=120)
 
 

@@ -113,10 +113,10 @@ def _bytes_agree(run):
 
 def _out_of_rotation(run):
     """Return the hosts that a balancer does not send requests to."""
-    service = run.plan.service.name
-    replies = run.world.fleet.call(
-        run.plan.environment.members("balancer"), "balancer.status", backend=service
-    )
+    service, balancers = run.plan.service.name, run.plan.environment.members("balancer")
+    if not balancers:
+        return set()
+    replies = run.world.fleet.call(balancers, "balancer.status", backend=service)
     return {
         host
         for servers in replies.values()

@@ -177,6 +177,8 @@ def _refresh_balancers(world, environment, fresh):
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     known = world.records.environment(environment.name).get("balancers", {})
     members = environment.members("balancer")
+    if not members:
+        return
     changed = [b for b in members if b not in fresh and known.get(b) != digest]
     if changed:
         world.say("hosts", f"telling {_listing(changed)} of its servers")

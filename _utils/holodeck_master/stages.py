@@ -81,6 +81,8 @@ def suite_on_balancers(world, plan, commit):
         rollout.balancer_target(host, addresses[host], plan.placement)
         for host in plan.environment.members("balancer")
     ]
+    if not targets:
+        return {}
     dealt = dict.fromkeys(_testers(plan.environment), targets)
     return _suite(world, plan, commit, dealt)
 
@@ -109,6 +111,8 @@ def prune(world, environment, service, keep):
 
 def _balance(world, plan, verb, hosts, timeout_s, without_lost):
     function = f"balancer.{verb}"
+    if not plan.environment.members("balancer"):
+        return
     replies = world.fleet.ask(
         plan.environment.members("balancer"), function,
         deadline_s=timeout_s + _GRACE_S,

@@ -110,7 +110,8 @@ def _place_status(world, plan):
     last = world.records.last_good(*plan.key)
     hosts = environment.members("web")
     replies = world.fleet.ask(hosts, "webapp.status", _ASK_S)
-    balancers = world.fleet.ask(environment.members("balancer"), "balancer.status")
+    members = environment.members("balancer")
+    balancers = world.fleet.ask(members, "balancer.status") if members else {}
     intact = {}
     if last:
         intact = world.fleet.ask(

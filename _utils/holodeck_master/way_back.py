@@ -89,12 +89,20 @@ def _together(run, hosts, switched):
     if not stays:
         stages.drain(*here, without_lost=True)
     if not (stays or run.last):
-        return dict.fromkeys(hosts, f"out of rotation: {run.homeless}")
+        return dict.fromkeys(hosts, _left_outside(run, hosts))
     if switched:
         stages.switch(*here, run.last)
     stages.ready(*here, without_lost=True)
     words = f"in rotation at {names.short(run.served['commit'])}"
     return dict.fromkeys(hosts, words)
+
+
+def _left_outside(run, hosts):
+    """Keep users from what has no way back: without a balancer it is stopped."""
+    if run.plan.environment.members("balancer"):
+        return f"out of rotation: {run.homeless}"
+    run.world.fleet.call(hosts, "webapp.remove", name=run.plan.service.name)
+    return f"stopped: {run.homeless}"
 
 
 def _still_serves(run, host):

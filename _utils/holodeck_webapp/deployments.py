@@ -128,17 +128,26 @@ def activate(summary, deployment):
     bundle = Path(names.bundle_root(service, summary["commit"]))
     if not bundle.is_dir():
         raise HolodeckError(f"Bundle {bundle}: is not installed; install it first.")
-    for unit in summary["units"]:
+    sockets = summary.get("sockets", [])
+    new = {*summary["units"], *sockets}
+    moved = [name for name in sockets if _changes(home, deployment, name)]
+    for unit in sorted(new):
         systemd.link(unit, f"{home}/current/units/{unit}")
     files.link_atomic(home / "current", deployment)
     files.link_atomic(bundle.with_name("current"), bundle.name)
-    stale = set(_linked(service)) - set(summary["units"])
+    stale = set(_linked(service)) - new
     if stale:
         systemd.stop(sorted(stale))
     for unit in stale:
         systemd.unlink(unit)
     systemd.reload()
-    systemd.restart(summary["units"])
+    systemd.restart(summary["units"], sockets, moved)
+
+
+def _changes(home, deployment, unit):
+    """Tell whether a unit is another one in a deployment than in the current one."""
+    here, there = home / "current/units" / unit, home / deployment / "units" / unit
+    return here.is_file() and here.read_bytes() != there.read_bytes()
 
 
 def secrets(summary):
@@ -213,7 +222,7 @@ def _linked(service):
     home = f"{names.CONFIG}/{service}/current/"
     return [
         unit
-        for unit in systemd.linked(names.unit(service, "*"))
+        for unit in systemd.linked(f"holodeck-{service}.*")
         if str((systemd.UNITS / unit).readlink()).startswith(home)
     ]
 

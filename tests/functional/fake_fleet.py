@@ -210,6 +210,10 @@ class Fleet:
         self._step(f"switch {_short(host)} {LABELS[commit]}")
         return {"deployment": one.deployment, "changes": {name: 1} if changed else {}}
 
+    def _webapp_remove(self, host, name):
+        self.hosts[host].commit = None
+        return True
+
     def _webtest_run(self, host, **arguments):
         targets = [target["name"] for target in arguments["targets"]]
         self._step(f"suite {_shorts(targets)}")

@@ -28,9 +28,10 @@ class Systemd:
         """Units are read anew."""
         self.told.append("reload")
 
-    def restart(self, names_):
+    def restart(self, names_, sockets=(), moved=()):
         """Each process starts with the environment that is current now."""
-        self.told.append("restart " + " ".join(names_))
+        self.told.append("restart " + " ".join([*names_, *sockets]))
+        self.told += [f"move {unit}" for unit in moved]
         for unit in names_:
             assert (systemd.UNITS / unit).resolve().is_file()
             text = (systemd.UNITS / unit).resolve().parents[1] / "environment"
@@ -55,15 +56,17 @@ def host(tmp_path, monkeypatch):
     return Systemd(monkeypatch)
 
 
-def _deployment(commit=OLD, greeting="hello", processes=("web",), service="guestbook"):
+def _deployment(
+    commit=OLD, greeting="hello", processes=("web",), service="guestbook", **more
+):
     return units.Deployment(
         service=service,
         environment="demo",
         commit=commit,
         config=greeting.ljust(12, "0"),
-        port=8000,
         health="/",
         processes=dict.fromkeys(processes, "gunicorn app"),
+        **{"port": 8000, **more},
         settings={"GREETING": greeting, "SECRET": "hunter2"},
         files={"key.pem": "hunter3"},
     )
@@ -317,3 +320,35 @@ def test_differences_names_the_file_and_write_mends_it(host, harm):
     deployments.write(deployment)
     assert {p: p.read_bytes() for p in home.rglob("*") if p.is_file()} == before
     assert deployments.differences("guestbook", deployment.name) == []
+
+
+_SOCKET = "holodeck-guestbook.web.socket"
+
+
+def test_socket_is_linked_and_started_with_its_service(host):
+    """Where systemd listens, the socket is a unit of the deployment like any other."""
+    _put(_deployment(OLD, socket=True))
+    assert host.told[-1] == f"restart holodeck-guestbook.web.service {_SOCKET}"
+    assert "ListenStream=8000\n" in (systemd.UNITS / _SOCKET).read_text()
+    host.told.clear()
+    _put(_deployment(NEW, socket=True))
+    assert not [told for told in host.told if told.startswith(("stop", "move"))]
+
+
+def test_socket_that_listens_elsewhere_is_moved(host):
+    """A new port takes the socket down and up; nothing else does."""
+    _put(_deployment(OLD, socket=True))
+    _put(_deployment(NEW, socket=True, port=8001))
+    assert host.told[-1] == f"move {_SOCKET}"
+
+
+def test_socket_ends_with_the_last_deployment_that_has_one(host):
+    """A version without a socket, or a removal, leaves none behind that listens."""
+    _put(_deployment(OLD, socket=True))
+    _put(_deployment(NEW))
+    assert f"stop {_SOCKET}" in host.told
+    assert not (systemd.UNITS / _SOCKET).is_symlink()
+    _put(_deployment(OLD, socket=True))
+    deployments.remove("guestbook")
+    assert host.told[-2] == f"stop holodeck-guestbook.web.service {_SOCKET}"
+    assert systemd.linked("holodeck-*") == []

@@ -3,8 +3,8 @@
 import dataclasses
 
 import pytest
-from fake_fleet import OLD
-from fake_world import drained, hearing, newest, served, started
+from fake_fleet import NEW, OLD
+from fake_world import drained, hearing, newest, opened, served, started, steps
 
 from holodeck_master import rolling
 
@@ -193,3 +193,38 @@ def test_healthy_time_counts_for_the_budget(tmp_path):
     assert record["status"] == "good"
     assert list(record["failed"]) == ["demo-web1"]
     assert not one.rotation
+
+
+def _alone(world):
+    """Return the world without a balancer, where systemd holds the connections."""
+    definition = world.definition
+    environment = definition.environments["demo"]
+    hosts = {r: group for r, group in environment.hosts.items() if r != "balancer"}
+    alone = dataclasses.replace(environment, hosts=hosts)
+    return dataclasses.replace(
+        world, definition=dataclasses.replace(definition, environments={"demo": alone})
+    )
+
+
+def test_without_a_balancer_hosts_are_switched_and_tested(tmp_path):
+    """One host alone goes through every step but those of a balancer, and back."""
+    world = _alone(opened(tmp_path, count=1))
+    assert started(world, OLD)["status"] == "good"
+    world.fleet.steps.clear()
+    assert started(world)["status"] == "good"
+    assert steps(world) == (
+        "stage web1 new old; stage tester1 new; switch web1 new; suite web1"
+    )
+    world.fleet.faults["suite web1"] = "it broke"
+    record = started(world, OLD)
+    assert record["back"] == {"demo-web1": f"in rotation at {NEW[:12]}"}
+    assert world.fleet.hosts["demo-web1"].commit == NEW
+
+
+def test_without_a_balancer_nobody_meets_what_has_no_way_back(tmp_path):
+    """A first release that fails is stopped: nothing else would keep users from it."""
+    world = _alone(opened(tmp_path, count=1))
+    world.fleet.faults["suite web1"] = "it broke"
+    record = started(world, OLD)
+    assert record["back"]["demo-web1"].startswith("stopped: there is no good release")
+    assert world.fleet.hosts["demo-web1"].commit is None

@@ -87,3 +87,16 @@ def test_wait_names_the_unit_where_nothing_was_said(sick):
     say("")
     first = _reason(summary).splitlines()[0]
     assert first.endswith("holodeck-guestbook.web.service is failed (x)")
+
+
+def test_restart_leaves_a_socket_listening(told):
+    """A socket is started where it was not, and stopped only when it moves."""
+    sockets = ["holodeck-guestbook.web.socket"]
+    systemd.restart(_UNITS, sockets)
+    assert ["systemctl", "stop", *sockets] not in told
+    assert told[-2:] == [
+        ["systemctl", "start", *sockets],
+        ["systemctl", "start", *_UNITS],
+    ]
+    systemd.restart(_UNITS, sockets, moved=sockets)
+    assert ["systemctl", "stop", *sockets] in told

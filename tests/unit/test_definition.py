@@ -63,6 +63,9 @@ _CASES = [
     ("services", ..., "holodeck/services: is missing"),
     ("environments", ..., "holodeck/environments: is missing"),
     ("services", [], "holodeck/services: should be a mapping"),
+    ("environments/demo/hosts/balancer", ...,
+     "environments/demo/hosts: has no balancer, and guestbook no `socket: true`"),
+    (f"{_SERVICE}/socket", "yes", f"{_SERVICE}/socket: should be true or false"),
     ("typo", {}, "holodeck/typo: is unknown"),
     ("services/Guest", {}, "services/Guest: 'Guest' is not a name"),
     (f"{_SERVICE}/repository", ..., f"{_SERVICE}: needs a repository"),
@@ -175,6 +178,16 @@ def test_parse_repository_has_no_password_and_shows_none(url, legal):
         faults = "\n".join(_faults(data))
         assert f"{_SERVICE}" in faults
         assert "hunter2" not in faults
+
+
+def test_parse_without_a_balancer_needs_a_socket_and_no_bind():
+    """One host that systemd listens on is an environment too."""
+    data = _with(f"{_SERVICE}/socket", True)
+    del data["environments"]["demo"]["hosts"]["balancer"]
+    del data["environments"]["demo"]["services"]["guestbook"]["listen"]
+    parsed = definition.parse(data)
+    assert parsed.services["guestbook"].socket
+    assert parsed.environments["demo"].services["guestbook"].listen == ""
 
 
 def test_parse_collects_all_faults():

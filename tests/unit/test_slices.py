@@ -155,7 +155,8 @@ def test_configuration_holds_all_that_makes_a_unit(defined):
     """A change of anything that a host's configuration is made of is a change of it."""
     found = _configuration(defined)
     assert set(found) == {
-        "format", "processes", "port", "health", "recipe", "settings", "files",
+        "format", "processes", "port", "socket", "health", "recipe", "settings",
+        "files",
     }  # fmt: skip
 
 

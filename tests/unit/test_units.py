@@ -173,3 +173,22 @@ def test_deployment_is_named_by_commit_and_configuration():
     assert _deployment().folder == FOLDER
     assert _deployment(config="d" * 64).name == "4f2c1e9d0a1b-dddddddddddd"
     assert _deployment(commit="0" * 40).name == "000000000000-cccccccccccc"
+
+
+def test_socket_is_one_for_the_first_process():
+    """The process that listens waits for its socket; others know nothing of it."""
+    made = _deployment(socket=True, processes={"web": "gunicorn app", "worker": "rq"})
+    texts = units.contents(made)
+    assert "units/holodeck-guestbook.web.socket" in texts
+    assert "units/holodeck-guestbook.worker.socket" not in texts
+    web = texts["units/holodeck-guestbook.web.service"].splitlines()
+    assert "Wants=holodeck-guestbook.web.socket network-online.target" in web
+    worker = texts["units/holodeck-guestbook.worker.service"].splitlines()
+    assert "Wants=network-online.target" in worker
+    assert made.summary()["sockets"] == ["holodeck-guestbook.web.socket"]
+
+
+def test_socket_is_none_by_default():
+    """Behind a balancer the process itself listens."""
+    assert _deployment().sockets == []
+    assert not [name for name in units.contents(_deployment()) if "socket" in name]
