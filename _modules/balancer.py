@@ -13,7 +13,7 @@ from pathlib import Path
 from salt.exceptions import SaltInvocationError
 
 from holodeck import haproxy
-from holodeck_io import errors, files, lock
+from holodeck_io import errors, files, lock, process
 
 SOCKET = "/run/haproxy/admin.sock"
 STATE_FILE = "/var/lib/haproxy/holodeck.state"
@@ -85,6 +85,31 @@ def status(backend=None):
     if backend is None:
         return found
     return {backend: _backend(found, backend)}
+
+
+def leave(timeout_s=60):
+    """
+    Give the virtual address to another balancer, and wait for the last connection.
+
+    Then this host can be stopped, upgraded or destroyed without a lost request. It
+    comes back with keepalived's start, or its next boot.
+
+    timeout_s
+        Seconds to wait for the connections that it still has.
+
+    Returns the number of connections that are left, 0 when all ended.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'balancer1' balancer.leave timeout_s=120
+    """
+    process.run(["systemctl", "stop", "keepalived"])
+    end = time.monotonic() + timeout_s
+    while (left := _connections()) and time.monotonic() < end:
+        time.sleep(_POLL_S)
+    return left
 
 
 def forget_moved(wanted):
@@ -160,6 +185,11 @@ def _backend(found, backend):
             f"{', '.join(sorted(found)) or 'none'}."
         )
     return found[backend]
+
+
+def _connections():
+    """Return how many connections clients have, but for the one that asks."""
+    return haproxy.parse_info(_ask(haproxy.show_info()))["CurrConns"] - 1
 
 
 def _ask(command):

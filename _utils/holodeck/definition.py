@@ -4,6 +4,7 @@ What services and environments are made of, read from pillar and checked.
 ``pillar/holodeck/example.sls`` shows every key with its meaning.
 """
 
+import ipaddress
 import re
 
 from holodeck import fields, gpg, index_text, rollout, schema, service_rules
@@ -90,7 +91,8 @@ def _environment(name, data, faults):
     }
     if faults:
         return None
-    return Environment(name, hosts, placed, values.get("cidr", ""))
+    virtual = values.get("virtual_address", "")
+    return Environment(name, hosts, placed, values.get("cidr", ""), virtual)
 
 
 def _hosts(role, data, path, faults):
@@ -157,6 +159,8 @@ def _cross_check(services, environments, faults):
 def _check_balancer(environment, services, path, faults):
     """Something has to hold connections while a host switches."""
     there = bool(environment.members("balancer"))
+    if environment.virtual_address and not there:
+        faults.add(f"{path}/virtual_address", "is for balancers, and there is none")
     for name, placement in environment.services.items():
         if there and not placement.listen:
             faults.add(f"{path}/services/{name}/listen", "is missing")
@@ -166,6 +170,14 @@ def _check_balancer(environment, services, path, faults):
                 f"has no balancer, and {name} no `socket: true`, by which systemd "
                 "holds its connections while it switches",
             )
+
+
+def _is_interface(value):
+    try:
+        ipaddress.ip_interface(value)
+    except ValueError:
+        return False
+    return isinstance(value, str) and "/" in value
 
 
 def _is_bind(value):
@@ -221,6 +233,9 @@ _ENVIRONMENT = {
     "hosts": schema.Key(schema.table(), required=True),
     "services": schema.Key(schema.table()),
     "cidr": schema.Key(_text),
+    "virtual_address": schema.Key(
+        schema.check(_is_interface, "is no address with its network, as 10.0.0.9/24")
+    ),
 }
 _HOSTS = {
     "profile": schema.Key(_text),

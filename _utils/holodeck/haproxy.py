@@ -14,6 +14,17 @@ def show_state():
     return "show servers state"
 
 
+def show_info():
+    """Return the command that tells of the whole process."""
+    return "show info"
+
+
+def parse_info(text):
+    """Return ``{name: number}`` of what ``show info`` counts."""
+    pairs = (line.partition(": ")[::2] for line in text.splitlines())
+    return {name: int(value) for name, value in pairs if value.isdecimal()}
+
+
 def set_state(backend, server, state):
     """Return the command that makes a server ``ready`` or ``drain``."""
     return f"set server {backend}/{server} state {state}"

@@ -114,6 +114,7 @@ class Environment:
     hosts: dict
     services: dict
     cidr: str = ""
+    virtual_address: str = ""
 
     def members(self, role):
         """Return the minion ids of one role, in the definition's order."""

@@ -4,6 +4,8 @@ What each host may know: its own part of the definition, as pillar.
 A host sees the services placed on it and nothing of other environments.
 """
 
+import hashlib
+
 # Part of every configuration's digest: raise it when the same settings would
 # make other units.
 FORMAT = 3
@@ -57,7 +59,10 @@ def balancer(definition, environment, addresses):
     Raises ``LookupError`` when a server's address is not known: a balancer that
     lost a server by a loss of records would be worse than one left alone.
     """
-    unknown = [m for m in environment.members("web") if m not in addresses]
+    needed = environment.members("web")
+    if environment.virtual_address:
+        needed = [*needed, *environment.members("balancer")]
+    unknown = [m for m in needed if m not in addresses]
     if unknown:
         raise LookupError(
             f"Addresses of {', '.join(unknown)}: are not in the records; release, "
@@ -75,7 +80,20 @@ def balancer(definition, environment, addresses):
         }
         for name, placement in environment.services.items()
     }
-    return {"environment": environment.name, "role": "balancer", "services": services}
+    found = {"environment": environment.name, "role": "balancer", "services": services}
+    if environment.virtual_address:
+        found["virtual"] = {
+            "address": environment.virtual_address,
+            "router": _router(environment),
+            "peers": [addresses[m] for m in environment.members("balancer")],
+        }
+    return found
+
+
+def _router(environment):
+    """Return the VRRP router id, 1 to 255: each pair of one network needs its own."""
+    digest = hashlib.sha256(environment.virtual_address.encode()).digest()
+    return digest[0] % 255 + 1
 
 
 def other(definition, environment, role):

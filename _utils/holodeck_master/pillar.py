@@ -66,9 +66,9 @@ def slice_for(minion, definition, memory, is_busy):
         return {}
     role = environment.role_of(minion)
     if role == "balancer":
-        return slices.balancer(
-            definition, environment, memory.addresses(environment.name)
-        )
+        addresses = memory.addresses(environment.name)
+        found = slices.balancer(definition, environment, addresses)
+        return {**found, "address": addresses.get(minion)}
     if role != "web":
         return slices.other(definition, environment, role)
     digests = {

@@ -83,6 +83,11 @@ def suite_on_balancers(world, plan, commit):
     ]
     if not targets:
         return {}
+    if virtual := plan.environment.virtual_address:
+        address = virtual.partition("/")[0]
+        targets.append(
+            rollout.balancer_target("virtual-address", address, plan.placement)
+        )
     dealt = dict.fromkeys(_testers(plan.environment), targets)
     return _suite(world, plan, commit, dealt)
 

@@ -51,3 +51,43 @@ holodeck-haproxy-service:
       - module: holodeck-haproxy-moved
     - watch:
       - file: holodeck-haproxy-config
+{%- if salt['pillar.get']('holodeck:virtual') %}
+
+# A virtual address that moves to another balancer when its owner fails.
+holodeck-keepalived-packages:
+  pkg.installed:
+    - pkgs:
+      - keepalived
+      - socat
+
+holodeck-keepalived-check:
+  file.managed:
+    - name: /usr/local/sbin/holodeck-balancer-check
+    - source: salt://holodeck/files/balancer-check
+    - mode: '0755'
+    - user: root
+    - group: root
+    - require:
+      - pkg: holodeck-keepalived-packages
+
+holodeck-keepalived-config:
+  file.managed:
+    - name: /etc/keepalived/keepalived.conf
+    - source: salt://holodeck/files/keepalived.conf.jinja
+    - template: jinja
+    - mode: '0644'
+    - user: root
+    - group: root
+    - require:
+      - file: holodeck-keepalived-check
+
+holodeck-keepalived-service:
+  service.running:
+    - name: keepalived
+    - enable: true
+    - reload: true
+    - require:
+      - service: holodeck-haproxy-service
+    - watch:
+      - file: holodeck-keepalived-config
+{%- endif %}
