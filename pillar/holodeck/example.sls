@@ -22,6 +22,9 @@ holodeck:
           gunicorn --bind 0.0.0.0:${PORT} --workers 2 --graceful-timeout 20
           --no-control-socket guestbook.wsgi:app
       port: 8000
+      # `socket: true` lets systemd listen, and hand the socket to the first process:
+      # for a host without a balancer, which then refuses no connection while it
+      # switches.
       # Answers 2xx when the service can do its work.
       health: /healthz
       # The folder of the WebTest suite in the repository.
@@ -60,6 +63,8 @@ holodeck:
         balancer: {profile: local-small, count: 1}
         tester: {profile: local-small, count: 1}
         builder: {profile: local-builder, count: 1}
+      # Two balancers or more can share an address, which moves when one fails:
+      #   virtual_address: 10.77.0.9/24
       # Of a host's addresses, the one that balancers and testers use.
       cidr: {{ lab.get('network', '10.77.0.0/24') }}
       services:
@@ -73,9 +78,14 @@ holodeck:
             GUESTBOOK_SECRET: only-for-this-demo
           # Tests marked `writes` run only where they may.
           allow_writes: true
-          # Times in seconds.
+          # How hosts are taken over, in full in docs/releases.rst. Sizes are numbers
+          # of hosts or shares (25%); a list grows: [1, 25%, 100%]. Times in seconds.
           rollout:
             batch: 1
+            floor: 50%
+            failures: 0
+            min_healthy_s: 0
+            hold_s: 0
             drain_s: 30
             health_s: 30
             suite_s: 120
