@@ -21,7 +21,7 @@ _POLL_S = 0.05
 _ANSWER_S = 5
 
 
-def drain(backend, servers, timeout_s=30):
+def drain(backend, servers, timeout_s=30, floor=0):
     """
     Take servers out of rotation and wait until their last request is done.
 
@@ -31,6 +31,9 @@ def drain(backend, servers, timeout_s=30):
         The names of the servers: the minions' ids.
     timeout_s
         Seconds to wait for requests that are under way.
+    floor
+        How many others have to be in rotation, and answer; else nothing is done.
+        Servers that are out of rotation already may always be drained.
 
     Returns ``{server: status}``.
 
@@ -44,6 +47,8 @@ def drain(backend, servers, timeout_s=30):
 
         salt 'balancer1' balancer.drain guestbook '["demo-web1"]'
     """
+    _check_servers(backend, servers)
+    _check_floor(backend, servers, floor)
     return _move(backend, servers, "drain", haproxy.is_drained, timeout_s)
 
 
@@ -68,6 +73,7 @@ def ready(backend, servers, timeout_s=30):
 
         salt 'balancer1' balancer.ready guestbook '["demo-web1"]'
     """
+    _check_servers(backend, servers)
     return _move(backend, servers, "ready", haproxy.is_up, timeout_s)
 
 
@@ -139,7 +145,6 @@ def forget_moved(wanted):
 
 
 def _move(backend, servers, state, arrived, timeout_s):
-    _check_servers(backend, servers)
     with lock.held(f"{STATE_FILE}.lock"):
         for server in servers:
             answer = _ask(haproxy.set_state(backend, server, state)).strip()
@@ -175,6 +180,19 @@ def _check_servers(backend, servers):
         raise SaltInvocationError(
             f"servers {unknown}: are not in backend {backend}; there are "
             f"{', '.join(sorted(known))}."
+        )
+
+
+def _check_floor(backend, servers, floor):
+    seen = status(backend)[backend]
+    serving = {name for name, server in seen.items() if haproxy.is_up(server)}
+    left = serving - set(servers)
+    if serving & set(servers) and len(left) < floor:
+        others = ", ".join(f"{n} is {seen[n]['status']}" for n in sorted(seen)
+                           if n not in serving)  # fmt: skip
+        raise errors.HolodeckError(
+            f"HAProxy {backend}: without {', '.join(servers)} only {len(left)} would "
+            f"serve, and {floor} have to ({others or 'there are no more'})."
         )
 
 

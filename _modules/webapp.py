@@ -41,7 +41,8 @@ def configure(name, commit):
         salt 'web1' webapp.configure guestbook 4f2c1e9...
     """
     deployment = _deployment(name, commit)
-    deployments.write(deployment)
+    with errors.of_disk(f"Configuration of {name}"):
+        deployments.write(deployment)
     return deployment.name
 
 
@@ -86,7 +87,7 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0):
             f"Deployment {deployment}: is not on this host, and pillar's configuration "
             f"makes {wanted} of commit {names.short(commit)}."
         )
-    with deployments.turn(name, order):
+    with errors.of_disk(f"Switch of {name}"), deployments.turn(name, order):
         old = deployments.current(name)
         well = health.fault(summary) is None and not health.outlived(summary)
         if old == wanted and well and not mended:
@@ -193,7 +194,8 @@ def remove(name):
 
         salt 'web1' webapp.remove guestbook
     """
-    return deployments.remove(_name(name))
+    with errors.of_disk(f"Removal of {name}"):
+        return deployments.remove(_name(name))
 
 
 def prune(name, keep):
@@ -211,7 +213,8 @@ def prune(name, keep):
 
         salt 'web1' webapp.prune guestbook keep='["4f2c1e9d0a1b-9c3e1f00aa11"]'
     """
-    return deployments.prune(_name(name), keep)
+    with errors.of_disk(f"Old configurations of {name}"):
+        return deployments.prune(_name(name), keep)
 
 
 def _name(value):

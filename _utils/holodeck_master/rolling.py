@@ -21,7 +21,10 @@ _LOOK_MOST_S = 15
 def roll_over(run):
     """Take over every host that is not done yet."""
     rules = run.plan.rules
-    batches = rollout.batches(run.hosts, rules.batch, rules.floor)
+    # What serves nobody goes first: it is there for the pool when the others go.
+    serving = stages.in_rotation(run.world, run.plan)
+    ordered = sorted(run.hosts, key=serving.__contains__)
+    batches = rollout.batches(ordered, rules.batch, rules.floor)
     for batch in batches:
         _pause(run)
         _batch(run, [host for host in batch if host not in run.record["done"]])
@@ -54,8 +57,7 @@ def _give_up(run, error):
     """Go on without the hosts at fault, within the failure budget; else raise."""
     failed = run.record["failed"]
     culprits = {h: why for h, why in error.hosts.items() if h in run.hosts}
-    pool, rules = len(run.hosts), run.plan.rules
-    most = min(rules.failures, pool - rollout.size_of(rules.floor, pool))
+    most = min(run.plan.rules.failures, len(run.hosts) - max(1, _floor(run)))
     if not culprits or len(failed) + len(culprits) > most:
         raise error
     if serving := [host for host in run.record["done"] if host in culprits]:
@@ -73,7 +75,7 @@ def _roll(run, hosts):
     shown, commit = ", ".join(hosts), record["commit"]
     record["touched"] = hosts
     run.save()
-    stages.drain(world, plan, hosts)
+    stages.drain(world, plan, hosts, floor=_floor(run))
     world.say("rollout", f"{shown}: out of rotation")
     record["switched"] = [*record["switched"], *hosts]
     run.save()
@@ -85,6 +87,12 @@ def _roll(run, hosts):
     world.say("rollout", f"{shown}: back in rotation")
     record["touched"], record["done"] = [], [*record["done"], *hosts]
     run.save()
+
+
+def _floor(run):
+    """Return how many hosts have to serve while others are out of rotation."""
+    pool = len(run.hosts)
+    return min(rollout.size_of(run.plan.rules.floor, pool), pool - 1)
 
 
 def _pause(run):

@@ -39,19 +39,38 @@ def stage(world, hosts, bundles):
         )
 
 
-def drain(world, plan, hosts, *, without_lost=False):
+def drain(world, plan, hosts, *, floor=0, without_lost=False):
     """
     Take hosts out of rotation at every balancer.
 
+    floor
+        How many others have to serve; else nothing is done.
     without_lost
         Go on without the balancers that do not answer, as long as one does.
     """
-    _balance(world, plan, "drain", hosts, plan.rules.drain_s, without_lost)
+    seconds = plan.rules.drain_s
+    more = {"floor": floor} if floor else {}
+    _balance(world, plan, "drain", hosts, seconds, without_lost, **more)
 
 
 def ready(world, plan, hosts, *, without_lost=False):
     """Put hosts into rotation at every balancer."""
     _balance(world, plan, "ready", hosts, plan.rules.health_s, without_lost)
+
+
+def in_rotation(world, plan):
+    """Return the hosts that every balancer that answers sends requests to."""
+    balancers, hosts = plan.environment.members("balancer"), None
+    replies = {}
+    if balancers:
+        service = plan.service.name
+        replies = world.fleet.ask(balancers, "balancer.status", backend=service)
+    for reply in replies.values():
+        if not reply.lost and reply.ok:
+            servers = reply.value[plan.service.name].items()
+            up = {name for name, one in servers if one["status"].startswith("UP")}
+            hosts = up if hosts is None else hosts & up
+    return hosts or set()
 
 
 def switch(world, plan, hosts, target):
@@ -114,14 +133,14 @@ def prune(world, environment, service, keep):
                 world.say("prune", f"{reply.host}: {reply.error}")
 
 
-def _balance(world, plan, verb, hosts, timeout_s, without_lost):
+def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):
     function = f"balancer.{verb}"
     if not plan.environment.members("balancer"):
         return
     replies = world.fleet.ask(
         plan.environment.members("balancer"), function,
         deadline_s=timeout_s + _GRACE_S,
-        backend=plan.service.name, servers=list(hosts), timeout_s=timeout_s,
+        backend=plan.service.name, servers=list(hosts), timeout_s=timeout_s, **more,
     )  # fmt: skip
     answers = {b: reply for b, reply in replies.items() if not reply.lost}
     heard = answers if without_lost and answers else replies

@@ -43,13 +43,26 @@ def _groups(run):
     untouched = [host for host in touched if host not in switched]
     outside = [h for h in switched if h in touched or h in run.record["failed"]]
     inside = [host for host in switched if host not in outside]
-    most = rollout.room(len(run.hosts), run.plan.rules.floor)
     if untouched:
         yield untouched, False
     if outside:
         yield outside, True
-    for chunk in rollout.chunks(inside, most):
+    while inside:
+        chunk = _chunk(run, inside)
         yield chunk, True
+        inside = [host for host in inside if host not in chunk]
+
+
+def _chunk(run, hosts):
+    """
+    Return those that may go next: as many as leave the floor of what serves now.
+
+    What does not serve goes last: it may be lost, which takes time to notice.
+    """
+    serving = stages.in_rotation(run.world, run.plan)
+    floor = rollout.size_of(run.plan.rules.floor, len(run.hosts))
+    free = max(1, len(serving) - floor)
+    return [host for host in hosts if host in serving][:free] or hosts
 
 
 def _strayed(run):
@@ -86,7 +99,10 @@ def _back(run, hosts, switched, away):
 def _together(run, hosts, switched):
     here = (run.world, run.plan, hosts)
     stays = not switched and (run.last or all(_still_serves(run, h) for h in hosts))
-    if not stays:
+    # The last one that serves is restarted in rotation: its requests wait, or are
+    # tried again, where an empty pool would refuse them.
+    last_one = switched and run.last and _is_last_one(run, hosts)
+    if not (stays or last_one):
         stages.drain(*here, without_lost=True)
     if not (stays or run.last):
         return dict.fromkeys(hosts, _left_outside(run, hosts))
@@ -95,6 +111,11 @@ def _together(run, hosts, switched):
     stages.ready(*here, without_lost=True)
     words = f"in rotation at {names.short(run.served['commit'])}"
     return dict.fromkeys(hosts, words)
+
+
+def _is_last_one(run, hosts):
+    serving = stages.in_rotation(run.world, run.plan)
+    return bool(serving) and serving <= set(hosts)
 
 
 def _left_outside(run, hosts):

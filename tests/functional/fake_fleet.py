@@ -106,12 +106,20 @@ class Fleet:
     def _watch(self):
         # The real one waits here, and looks for signals meanwhile.
         signals.check()
-        inside = [name for name, host in self.hosts.items() if host.rotation]
+        inside = self._serving()
         if self.in_service and not inside:
             self.dangers.append(f"{self.steps[-1:]}: the pool is empty")
         for name in inside:
             if self.hosts[name].commit != self.hosts[name].tested:
                 self.dangers.append(f"{self.steps[-1:]}: {name} serves untested code")
+
+    def _serving(self):
+        """Return the hosts in rotation whose health check passes."""
+        return [
+            name
+            for name, host in self.hosts.items()
+            if host.rotation and not host.lost and not host.fault
+        ]
 
     def _webapp_status(self, host):
         status = {"pack": "p", "platform": "Debian 12 x86_64", "services": {}}
@@ -167,7 +175,10 @@ class Fleet:
     def _bundle_verify(self, host, name, commit):
         return {"ok": host != self.wrong_bytes, "differs": []}
 
-    def _balancer_drain(self, host, backend, servers, timeout_s):
+    def _balancer_drain(self, host, backend, servers, timeout_s, floor=0):
+        serving = set(self._serving())
+        if serving & set(servers) and len(serving - set(servers)) < floor:
+            raise _RefusedError(f"without {_shorts(servers)} too few would serve")
         self._step(f"drain {_shorts(servers)}")
         for server in servers:
             self.hosts[server].rotation = False
@@ -185,8 +196,8 @@ class Fleet:
     def _balancer_status(self, host, backend="guestbook"):
         return {
             backend: {
-                name: {"status": "UP" if one.rotation else "DRAIN"}
-                for name, one in self.hosts.items()
+                name: {"status": "UP" if name in self._serving() else "DRAIN"}
+                for name in self.hosts
             }
         }
 

@@ -228,3 +228,47 @@ def test_without_a_balancer_nobody_meets_what_has_no_way_back(tmp_path):
     record = started(world, OLD)
     assert record["back"]["demo-web1"].startswith("stopped: there is no good release")
     assert world.fleet.hosts["demo-web1"].commit is None
+
+
+def test_back_never_empties_a_pool_that_lost_a_host(tmp_path):
+    """While one host cannot come home the others go one by one."""
+    world = served(tmp_path)
+    one = world.fleet.hosts["demo-web3"]
+    world.fleet.faults["suite web3"] = lambda: setattr(one, "lost", True)
+    world.fleet.faults["suite balancer1"] = "it broke"
+    record = started(world)
+    assert record["away"] == ["demo-web3"]
+    assert drained(world)[-3:] == ["web1", "web2", "web3"]
+    assert world.fleet.dangers == []
+
+
+def test_back_restarts_the_last_host_in_rotation(tmp_path):
+    """Where nobody else serves, a host is not drained: its pool would be empty."""
+    world = served(tmp_path, count=2)
+    one = world.fleet.hosts["demo-web2"]
+    world.fleet.faults["suite web2"] = lambda: setattr(one, "lost", True)
+    world.fleet.faults["suite balancer1"] = "it broke"
+    started(world)
+    assert world.fleet.hosts["demo-web1"].commit == OLD
+    assert world.fleet.hosts["demo-web1"].rotation
+    assert world.fleet.dangers == []
+
+
+def test_floor_holds_when_a_host_was_lost_meanwhile(tmp_path):
+    """No host is drained where too few others answer, whoever is to blame."""
+    world = served(tmp_path, floor=2)
+    lost = world.fleet.hosts["demo-web3"]
+    world.fleet.faults["suite web1"] = lambda: setattr(lost, "fault", "is gone")
+    record = started(world)
+    assert record["status"] == "bad"
+    assert "too few would serve" in record["reason"]
+    assert drained(world) == ["web1", "web1"]
+
+
+def test_hosts_that_serve_nobody_go_first(tmp_path):
+    """A host that is out of rotation is there for the pool when the others go."""
+    world = served(tmp_path)
+    world.fleet.hosts["demo-web3"].rotation = False
+    assert started(world)["status"] == "good"
+    assert drained(world) == ["web3", "web1", "web2"]
+    assert world.fleet.dangers == []

@@ -6,6 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import salt.config
+
+from holodeck_master import records
 from holodeck_nspawn import host, network, provider
 from lab import CLONE, Lab
 from repository import Repository
@@ -56,14 +59,14 @@ class Laboratory:
         """Return the records' rows, newest first."""
         return self.runner("history", service, "env=demo")[1]["history"]
 
-    def last_good(self):
-        """Return the row of the last good release."""
-        return next(row for row in self.history() if row["status"] == "good")
+    def records(self):
+        """Return the records themselves, newest first, as they lie on the disk."""
+        opts = salt.config.master_config(str(self.lab.conf / "master"))
+        return records.Records(opts).history("guestbook", "demo")
 
-    def newest(self):
-        """Return the newest record, whole."""
-        release = self.history()[0]["id"]
-        return self.runner("show", release)[1]["show"]
+    def last_good(self):
+        """Return the record of the last good release."""
+        return next(record for record in self.records() if record["status"] == "good")
 
     def hosts(self, service="guestbook"):
         """Return ``{host: row}`` of the status."""

@@ -116,7 +116,7 @@ def _lines(process, seen):
 
 def _conclude(laboratory, case, seen):
     """By itself, or by one command: the release comes to an end."""
-    seen.first = seen.record = laboratory.newest()
+    seen.first = seen.record = laboratory.records()[0]
     if seen.commit != seen.record.get("commit"):
         # It ended before it had a record.
         seen.first = seen.record = {"status": "aborted"}
@@ -125,7 +125,7 @@ def _conclude(laboratory, case, seen):
     if dead or away:
         verb = case.end if dead else "resume"
         laboratory.runner(verb, "guestbook", "env=demo")
-        seen.record = laboratory.newest()
+        seen.record = laboratory.records()[0]
 
 
 def _make_commit(laboratory, case):

@@ -55,7 +55,7 @@ def _of_truth(case, seen):
 
 def _of_state(laboratory):
     """Status, record and highstate say the same."""
-    good = next(r for r in laboratory.history() if r["status"] == "good")
+    good = laboratory.last_good()
     rows = laboratory.hosts()
     for host, row in rows.items():
         if row["drift"]:
