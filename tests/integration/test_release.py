@@ -240,3 +240,12 @@ def test_new_service_reaches_standing_balancers(at_main):
     finally:
         extra.write_text(text)
         at_main.release("", service="kinto")
+
+
+def test_balancer_refuses_to_empty_its_pool(at_main):
+    """A drain that leaves too few servers does nothing, and says who serves."""
+    web = ["demo-web1", "demo-web2", "demo-web3"]
+    words = ["balancer.drain", "guestbook", str(web), "floor=1"]
+    [said] = at_main.salt("demo-balancer1", *words).values()
+    assert "only 0 would serve, and 1 have to" in said
+    assert {tuple(row["rotation"]) for row in at_main.hosts().values()} == {("UP",)}
