@@ -1,15 +1,21 @@
-"""Records through Salt's own cache, on disk."""
+"""Records through Salt's own cache: on disk, and in a Redis."""
 
 import pytest
+import redis_server
 import salt.config
 
 from holodeck_master import records
 
 
-@pytest.fixture
-def opts(tmp_path):
+@pytest.fixture(params=["localfs", "redis"])
+def opts(request, tmp_path, tmp_path_factory):
     """A master's options with a cache of their own."""
-    return {**salt.config.master_config(None), "cachedir": str(tmp_path)}
+    own = {**salt.config.master_config(None), "cachedir": str(tmp_path)}
+    if request.param == "localfs":
+        yield own
+        return
+    with redis_server.running(tmp_path_factory.mktemp("redis")) as options:
+        yield {**own, **options}
 
 
 @pytest.fixture
@@ -120,3 +126,12 @@ def test_config_digest_first_use_by_two_processes_agrees(memory, opts, monkeypat
 
     monkeypatch.setattr(records.secrets, "token_bytes", meanwhile)
     assert memory.config_digest({"a": 1}) == made[1]
+
+
+def test_freeze_is_kept_until_it_is_taken_away(memory, opts):
+    """A freeze is there for every runner, for one place alone."""
+    memory.keep_freeze("guestbook", "demo", user="ann", since="today")
+    assert records.Records(opts).freeze("guestbook", "demo")["user"] == "ann"
+    assert memory.freeze("guestbook", "staging") is None
+    memory.keep_freeze("guestbook", "demo")
+    assert memory.freeze("guestbook", "demo") is None
