@@ -77,7 +77,7 @@ def _roll(run, hosts):
     run.save()
     stages.drain(world, plan, hosts, floor=_floor(run))
     world.say("rollout", f"{shown}: out of rotation")
-    record["switched"] = [*record["switched"], *hosts]
+    record["switched"] = list(dict.fromkeys([*record["switched"], *hosts]))
     run.save()
     stages.switch(world, plan, hosts, record)
     world.say("rollout", f"{shown}: healthy at {names.short(commit)}")
