@@ -21,7 +21,7 @@ _POLL_S = 0.05
 _ANSWER_S = 5
 
 
-def drain(backend, servers, timeout_s=30, floor=0):
+def drain(backend, servers, timeout_s=30, floor=0, cut=False):
     """
     Take servers out of rotation and wait until their last request is done.
 
@@ -34,6 +34,9 @@ def drain(backend, servers, timeout_s=30, floor=0):
     floor
         How many others have to be in rotation, and answer; else nothing is done.
         Servers that are out of rotation already may always be drained.
+    cut
+        Return at the deadline too: requests that are under way then are lost when
+        the server ends.
 
     Returns ``{server: status}``.
 
@@ -49,7 +52,8 @@ def drain(backend, servers, timeout_s=30, floor=0):
     """
     _check_servers(backend, servers)
     _check_floor(backend, servers, floor)
-    return _move(backend, servers, "drain", haproxy.is_drained, timeout_s)
+    arrived = haproxy.is_drained
+    return _move(backend, servers, "drain", arrived, timeout_s, may_be_late=cut)
 
 
 def ready(backend, servers, timeout_s=30):
@@ -144,7 +148,7 @@ def forget_moved(wanted):
     return moved
 
 
-def _move(backend, servers, state, arrived, timeout_s):
+def _move(backend, servers, state, arrived, timeout_s, *, may_be_late=False):
     with lock.held(f"{STATE_FILE}.lock"):
         for server in servers:
             answer = _ask(haproxy.set_state(backend, server, state)).strip()
@@ -155,9 +159,10 @@ def _move(backend, servers, state, arrived, timeout_s):
     while True:
         seen = status(backend)[backend]
         waiting = [name for name in servers if not arrived(seen[name])]
-        if not waiting:
+        late = time.monotonic() > end
+        if not waiting or (late and may_be_late):
             return {name: seen[name]["status"] for name in servers}
-        if time.monotonic() > end:
+        if late:
             raise errors.HolodeckError(_too_late(backend, waiting, seen, state))
         time.sleep(_POLL_S)
 

@@ -288,6 +288,7 @@ def _service_status(name):
         "deployment": names.deployment(summary["commit"], summary["config"]),
         "running": health.running_commit(summary),
         "pids": health.pids(summary),
+        "turn": deployments.last_turn(name),
         "changed": deployments.differences(name, deployment),
         "overridden": health.overridden(summary),
         "fault": health.fault(summary),

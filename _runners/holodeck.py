@@ -139,7 +139,7 @@ def abort(service="", env="", **options):
     def work(world):
         return engine.abort(world, *_place(service, env), getpass.getuser())
 
-    return _answer("abort", options, work)
+    return _answer("abort", options, work, good=lambda r: not (r or {}).get("away"))
 
 
 def pause(service="", env="", **options):

@@ -164,6 +164,11 @@ def _check_balancer(environment, services, path, faults):
     for name, placement in environment.services.items():
         if there and not placement.listen:
             faults.add(f"{path}/services/{name}/listen", "is missing")
+        if not there and placement.rollout.failures:
+            faults.add(
+                f"{path}/services/{name}/rollout/failures",
+                "needs a balancer: nothing else keeps users from a host that failed",
+            )
         if not there and name in services and not services[name].socket:
             faults.add(
                 f"{path}/hosts",

@@ -1,17 +1,21 @@
 """An environment's hosts: made when missing, reached, and up to date."""
 
+import contextlib
+import fcntl
 import hashlib
 import ipaddress
 import json
 import time
+from pathlib import Path
 
 from holodeck import slices
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, locks
+from holodeck_master import fleet, locks, signals
 
 _START_S = 180
 _STATES_S = 900
 _STATUS_S = 40
+_POLL_S = 0.2
 
 
 def ensure(world, environment):
@@ -21,8 +25,28 @@ def ensure(world, environment):
     Hosts that their cloud profile has not made yet are made in parallel. Those
     and the ones that an earlier run left half prepared get the base states.
     """
-    with locks.environment_held(world.opts, environment.name):
+    with _held(world, environment.name):
         return _ensure(world, environment)
+
+
+@contextlib.contextmanager
+def _held(world, name):
+    """Wait for, and hold, the lock under which an environment's hosts change."""
+    place = Path(world.opts["cachedir"], "holodeck", "locks", name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(place, "a", encoding="ascii") as file:
+        while not _taken(file):
+            signals.check()
+            time.sleep(_POLL_S)
+        yield
+
+
+def _taken(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _ensure(world, environment):
@@ -52,7 +76,7 @@ def destroy(world, environment):
                 f"Environment {environment.name}: {service} is being released there; "
                 "wait for the end."
             )
-    with locks.environment_held(world.opts, environment.name):
+    with _held(world, environment.name):
         profiles = environment.profiles()
         gone = world.cloud.destroy(profiles)
         known = world.records.environment(environment.name)

@@ -7,7 +7,6 @@ import os
 import re
 from pathlib import Path
 
-from holodeck_io import lock
 from holodeck_io.errors import HolodeckError
 from holodeck_master import records
 
@@ -62,11 +61,6 @@ def wish(opts, service, environment):
     """Return the file of what is asked of the release that runs."""
     place = path(opts, service, environment)
     return place.with_name(f"{place.name}.wish")
-
-
-def environment_held(opts, environment):
-    """Wait for, and hold, the lock under which an environment's hosts change."""
-    return lock.held(Path(opts["cachedir"], "holodeck", "locks", environment))
 
 
 def path(opts, service, environment):

@@ -78,7 +78,12 @@ def slice_for(minion, definition, memory, is_busy):
     releases = {
         name: memory.last_good(name, environment.name) for name in environment.services
     }
-    busy = {name for name in environment.services if is_busy(name, environment.name)}
+    # A dead release too: resume or abort ends it, and nobody switches meanwhile.
+    busy = {
+        name
+        for name in environment.services
+        if is_busy(name, environment.name) or memory.unfinished(name, environment.name)
+    }
     return slices.web(definition, environment, digests, releases, busy)
 
 

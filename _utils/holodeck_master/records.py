@@ -58,6 +58,19 @@ class Records:
         keys = sorted(self._cache.list(bank), reverse=True)
         return [self._cache.fetch(bank, key) for key in keys]
 
+    def unfinished(self, service, environment):
+        """Return the newest record when it is of a release that has not ended."""
+        newest = next(iter(self.history(service, environment)), None)
+        return newest if newest and newest["status"] == RUNNING else None
+
+    def bury(self, service, environment, but=None):
+        """Mark releases whose runner died; ``but`` is the id of one that lives."""
+        for record in self.history(service, environment):
+            if record["status"] == RUNNING and record["id"] != but:
+                facts = {"reason": "its runner died before the end", "ended": now()}
+                record.pop("waiting", None)
+                self.save({**record, "status": ABORTED, **facts})
+
     def find(self, release):
         """Return the record with that id, or ``None``."""
         place = self._cache.fetch("holodeck/ids", release)

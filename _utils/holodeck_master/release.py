@@ -24,12 +24,13 @@ def release(world, service, environment, ref, order):
     building.check_ref(plan.service, ref)
     _check_freeze(world, plan)
     with locks.held(world.opts, *plan.key, f"release of {ref or 'the newest commit'}"):
-        left = _bury_the_dead(world, plan)
+        left = _left_behind(world, plan)
         run = _begun(world, plan, {"ref": ref, "kind": "release", **left, **order})
         with run.recorded():
             run.ensure()
             run.resolve(ref)
             if run.is_there():
+                world.records.bury(*plan.key)
                 return {**run.last, "unchanged": True}
             run.build()
             run.go()
@@ -46,7 +47,7 @@ def rollback(world, service, environment, to, order):
     plan = plan_for(world, service, environment)
     _check_freeze(world, plan)
     with locks.held(world.opts, *plan.key, f"rollback to {to or 'the release before'}"):
-        left = _bury_the_dead(world, plan)
+        left = _left_behind(world, plan)
         last = world.records.last_good(*plan.key)
         target = _rollback_target(world, plan, last, to)
         run = _begun(
@@ -110,7 +111,9 @@ def _begun(world, plan, record):
 def _concluded(run):
     """Return the record; what a good release leaves behind is put in order."""
     world, plan, record = run.world, run.plan, run.record
-    if record["status"] == records.GOOD:
+    if record["status"] != records.GOOD:
+        return record
+    with signals.shielded():
         if record["kind"] == "rollback" and record["previous"] != record["to"]:
             undone = world.records.find(record["previous"])
             world.records.save({**undone, "status": records.ROLLED_BACK})
@@ -151,23 +154,18 @@ def _unfinished(world, plan):
     return newest
 
 
-def _bury_the_dead(world, plan):
+def _left_behind(world, plan):
     """
-    Mark releases whose runner died; return what they left for the next record.
+    Return the hosts that the newest release left away from home, for the next record.
 
-    The lock is ours, so none can be running. The next release takes every host
-    through every step, or brings back those that were left away from home.
+    Its runner died, or it could not reach them. The next release takes every host
+    through every step, or brings these home too.
     """
-    left = {}
-    for record in world.records.history(*plan.key):
-        if record["status"] == records.RUNNING:
-            reason = "its runner died before the end"
-            world.records.save(
-                {**record, "status": records.ABORTED, "reason": reason,
-                 "ended": records.now()}
-            )  # fmt: skip
-            left = {"touched": record.get("touched", [])}
-    return left
+    newest = next(iter(world.records.history(*plan.key)), None) or {}
+    left = newest.get("away", [])
+    if newest.get("status") == records.RUNNING:
+        left = [*left, *newest.get("touched", []), *newest.get("failed", {})]
+    return {"touched": list(dict.fromkeys(left))}
 
 
 def _rollback_target(world, plan, last, to):
@@ -183,7 +181,8 @@ def _rollback_target(world, plan, last, to):
         if record["status"] in {records.GOOD, records.ROLLED_BACK}
         and record["deployment"] != last["deployment"]
     ]
-    if not to and history[0]["status"] == records.ABORTED and "back" not in history[0]:
+    ended = history[0]["status"] not in {records.RUNNING, records.ABORTED}
+    if not (to or ended or "back" in history[0]):
         # What a dead runner left mixed is brought back to where it was.
         return last
     if to:

@@ -22,14 +22,15 @@ def roll_over(run):
     """Take over every host that is not done yet."""
     rules = run.plan.rules
     # What serves nobody goes first: it is there for the pool when the others go.
-    serving = stages.in_rotation(run.world, run.plan)
+    pools = stages.pools(run.world, run.plan) or []
+    serving = set.intersection(*pools) if pools else set()
     ordered = sorted(run.hosts, key=serving.__contains__)
     batches = rollout.batches(ordered, rules.batch, rules.floor)
     for batch in batches:
         _pause(run)
         _batch(run, [host for host in batch if host not in run.record["done"]])
-        if batch is batches[0] is not batches[-1] and not run.record.get("held"):
-            _hold(run)
+        if batch is batches[0] and rules.hold_s and not run.record.get("held"):
+            _hold(run, batch)
 
 
 def _batch(run, hosts):
@@ -57,11 +58,14 @@ def _give_up(run, error):
     """Go on without the hosts at fault, within the failure budget; else raise."""
     failed = run.record["failed"]
     culprits = {h: why for h, why in error.hosts.items() if h in run.hosts}
-    most = min(run.plan.rules.failures, len(run.hosts) - max(1, _floor(run)))
-    if not culprits or len(failed) + len(culprits) > most:
+    if not culprits or len({*failed, *culprits}) > _budget(run, culprits):
         raise error
     if serving := [host for host in run.record["done"] if host in culprits]:
-        stages.drain(run.world, run.plan, serving)
+        floor = _floor(run)
+        try:
+            stages.drain(run.world, run.plan, serving, floor=floor, come_what_may=True)
+        except HolodeckError as refusal:
+            raise error from refusal
     run.record["done"] = [h for h in run.record["done"] if h not in culprits]
     for host, why in culprits.items():
         failed[host] = why.splitlines()[0]
@@ -69,23 +73,35 @@ def _give_up(run, error):
     run.save()
 
 
+def _budget(run, culprits):
+    """Return how many hosts may fail: another one must still be able to go."""
+    if not run.plan.environment.members("balancer"):
+        # Nothing would keep users from it.
+        return 0
+    past = {*run.record["done"], *run.record["failed"], *culprits}
+    waiting = [host for host in run.hosts if host not in past]
+    spare = len(run.hosts) - max(1, _floor(run)) - bool(waiting)
+    return min(run.plan.rules.failures, spare)
+
+
 def _roll(run, hosts):
     """Out of rotation, switched, tested, and back in."""
     world, plan, record = run.world, run.plan, run.record
     shown, commit = ", ".join(hosts), record["commit"]
-    record["touched"] = hosts
+    record["touched"] = list(dict.fromkeys([*record["touched"], *hosts]))
     run.save()
     stages.drain(world, plan, hosts, floor=_floor(run))
     world.say("rollout", f"{shown}: out of rotation")
     record["switched"] = list(dict.fromkeys([*record["switched"], *hosts]))
     run.save()
-    stages.switch(world, plan, hosts, record)
+    stages.switch(world, plan, hosts, record, run.next_order())
     world.say("rollout", f"{shown}: healthy at {names.short(commit)}")
     stages.suite_on_hosts(world, plan, commit, hosts)
     world.say("rollout", f"{shown}: the suite passed")
     stages.ready(world, plan, hosts)
     world.say("rollout", f"{shown}: back in rotation")
-    record["touched"], record["done"] = [], [*record["done"], *hosts]
+    record["touched"] = [host for host in record["touched"] if host not in hosts]
+    record["done"] = [*record["done"], *hosts]
     run.save()
 
 
@@ -100,31 +116,34 @@ def _pause(run):
     file = locks.wish(run.world.opts, *run.plan.key)
     asked = wishes.read(file)
     if asked.get("word") == wishes.PAUSE:
-        _wait(run, f"paused by {asked['user']}", math.inf, lambda w: w != wishes.PAUSE)
+        _wait(run, f"paused by {asked['user']}", math.inf, {wishes.PROMOTE, None})
 
 
-def _hold(run):
+def _hold(run, batch):
     """Let the first batch serve alone for a while, or until somebody promotes it."""
     rules = run.plan.rules
-    if not rules.hold_s:
-        return
+    if not set(batch) & set(run.record["done"]):
+        raise HolodeckError("No host of the first batch is left that could be watched.")
     words = f"the first batch serves for {rules.hold_s} s"
-    promoted = _wait(run, words, rules.hold_s, lambda w: w == wishes.PROMOTE)
+    over = {wishes.PROMOTE, wishes.PAUSE}
+    promoted = _wait(run, words, rules.hold_s, over)
+    # Whoever pauses stops the clock, and promotes later.
+    _pause(run)
     if rules.promote == "by-hand" and not promoted:
         raise HolodeckError(f"Nobody promoted it within {rules.hold_s} s.")
     run.record["held"] = True
     run.save()
 
 
-def _wait(run, words, seconds, is_over):
-    """Wait in sight of everybody; return whether a wish ended it."""
+def _wait(run, words, seconds, over):
+    """Wait in sight of everybody; return whether a wish of ``over`` ended it."""
     file = locks.wish(run.world.opts, *run.plan.key)
     place = f"`salt-run holodeck.promote {' '.join(run.plan.key)}` goes on"
     run.record["waiting"] = words
     run.save()
     run.world.say("rollout", f"{words}; {place}")
-    met = _watch(run, seconds, lambda: is_over(wishes.read(file).get("word")))
-    if met:
+    met = _watch(run, seconds, lambda: wishes.read(file).get("word") in over)
+    if wishes.read(file).get("word") == wishes.PROMOTE:
         file.unlink(missing_ok=True)
     del run.record["waiting"]
     run.save()

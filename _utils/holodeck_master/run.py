@@ -55,6 +55,10 @@ class Run:
         }
         self.hosts = plan.environment.members("web")
         self.statuses = {}
+        self._order = 0
+        if last and world.records.was_given_up(last):
+            # Hosts may have other bytes in its place.
+            self.last, self.homeless = None, f"{self._no_way()} was given up"
 
     @contextlib.contextmanager
     def recorded(self):
@@ -95,13 +99,15 @@ class Run:
 
     def _refuse_what_was_bad(self):
         """A branch whose newest commit was bad is not released again by itself."""
+        ended = {records.GOOD, records.BAD, records.ROLLED_BACK}
         for record in self.world.records.history(*self.plan.key):
-            if record.get("deployment") != self.record["deployment"]:
+            same = record.get("deployment") == self.record["deployment"]
+            if not same or record["status"] not in ended:
                 continue
-            if record["status"] == records.BAD:
+            if record["status"] != records.GOOD:
                 short = names.short(record["commit"])
                 raise RefusedReleaseError(
-                    f"Commit {short}: was bad in {record['id']} (`salt-run "
+                    f"Commit {short}: {record['id']} is {record['status']} (`salt-run "
                     f"holodeck.show {record['id']}` tells why). To release it all the "
                     f"same, ask for it by its id: commit={short}."
                 )
@@ -127,9 +133,12 @@ class Run:
         """Tell whether the last good release is this one, and everywhere runs."""
         if not self.last or self.last["deployment"] != self.record["deployment"]:
             return False
-        if self.world.records.was_given_up(self.last):
+        try:
+            return agreement.everywhere(self)
+        except HolodeckError as error:
+            # A release will say what is wrong with whom.
+            self.world.say("resolve", str(error))
             return False
-        return agreement.everywhere(self)
 
     def build(self):
         """Build what was never built."""
@@ -161,12 +170,21 @@ class Run:
         Hosts that it had finished, and that are still as it left them, are not
         touched again.
         """
+        self.record.pop("waiting", None)
+        failed, self.record["failed"] = self.record["failed"], {}
+        self.record["touched"] = [*{**dict.fromkeys(self.record["touched"]), **failed}]
         if "verdict" in self.record:
             for hosts in ("touched", "switched"):
                 away = [h for h in self.record[hosts] if not agreement.is_home(self, h)]
                 self.record[hosts] = away
             raise HolodeckError(self.record["reason"])
         self.record["done"] = agreement.still_done(self)
+
+    def next_order(self):
+        """Return a number above that of every switch before, also of another clock."""
+        marks = [self.service_on(host).get("turn", 0) for host in self.hosts]
+        self._order = max(time.time_ns(), self._order + 1, *(m + 1 for m in marks))
+        return self._order
 
     def save(self):
         """Keep the record as it is now."""
@@ -178,6 +196,8 @@ class Run:
             facts = {"phases": self.record.pop("early", []), **self.record}
             self.record = self.world.records.begin(service, environment, **facts)
         self.save()
+        # Only now: what they left is noted in this one.
+        self.world.records.bury(*self.plan.key, but=self.record["id"])
 
     def _stage(self):
         """The new bundle, and the one to go back to, are on every host."""
@@ -187,6 +207,7 @@ class Run:
             bundles.append(self.last["bundle"])
         self._check_roots(bundles)
         stages.stage(self.world, self.hosts, bundles)
+        self._check_way_back()
         testers = self.plan.environment.members("tester")
         stages.stage(self.world, testers, [self.record["suite"]])
         self.world.say("stage", f"{len(self.hosts)} hosts hold the same bytes")
@@ -194,16 +215,34 @@ class Run:
     def _give_up_stranded(self):
         """Go on without a way back where the last good release could not start."""
         stranded = [h for h in self.hosts if self.service_on(h).get("stranded")]
-        if self.last and (stranded or self.world.records.was_given_up(self.last)):
-            where = f" from {', '.join(stranded)}" if stranded else ""
-            self.homeless = (
-                f"there is no way back to {self.last['id']}: its Python is gone{where}"
-            )
+        if self.last and stranded:
+            where = ", ".join(stranded)
+            self.homeless = f"{self._no_way()}: its Python is gone from {where}"
             self.world.say("stage", self.homeless)
             # Before a host gets other bytes in its place, which outlive this release.
             self.record["gave_up"] = self.last["id"]
             self.save()
             self.last = None
+
+    def _no_way(self):
+        return f"there is no way back to {self.served['id']}"
+
+    def _check_way_back(self):
+        """Each host that runs the service has the configuration to go back to."""
+        there = [host for host in self.hosts if self.service_on(host)]
+        if not (self.last and there):
+            return
+        found = self.world.fleet.call(
+            there, "webapp.has",
+            name=self.plan.service.name, deployment=self.last["deployment"],
+        )  # fmt: skip
+        without = [host for host in there if not found[host]]
+        if without:
+            self.world.say(
+                "stage",
+                f"{', '.join(without)}: has not the configuration of "
+                f"{self.last['id']}, and stays out of rotation should this fail",
+            )
 
     def service_on(self, host):
         """Return what a host said of the service, or ``{}``."""
@@ -225,8 +264,9 @@ class Run:
         """Record the reason, and bring back what was switched."""
         interrupted = isinstance(error, _INTERRUPTS)
         verdict = records.ABORTED if interrupted else records.BAD
-        self.record["reason"] = str(error) or type(error).__name__
-        self.record.setdefault("verdict", verdict)
+        if "verdict" not in self.record:
+            self.record["reason"] = str(error) or type(error).__name__
+            self.record["verdict"] = verdict
         self.record.pop("waiting", None)
         # Whoever resumes must not go forth again; a full disk must not keep hosts here.
         with contextlib.suppress(Exception):

@@ -12,8 +12,8 @@ from holodeck_io.errors import HolodeckError
 from holodeck_master import wishes
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_caught = []
-_places = []
+# A reactor's runners are threads of one process: each has its own.
+_own = threading.local()
 
 
 class InterruptedReleaseError(HolodeckError):
@@ -32,32 +32,31 @@ def interruptible(wish):
     Salt that swallow every exception. By default a hang-up kills at once, and
     Salt's own handler ends in a traceback.
     """
-    _caught.clear()
-    _places.append(wish)
+    caught = _own.caught = []
+    _own.wish = wish
     try:
-        with _handled(lambda number, _: _caught.append(number)):
+        with _handled(lambda number, _: caught.append(number)):
             yield
     finally:
-        _places.clear()
+        _own.caught, _own.wish = [], None
 
 
 @contextlib.contextmanager
 def shielded():
     """Let no signal but SIGKILL stop the work."""
-    _caught.clear()
-    _places.clear()
+    _own.caught, _own.wish = [], None
     with _handled(signal.SIG_IGN):
         yield
 
 
 def check():
     """Raise :class:`InterruptedReleaseError` when a signal came, or a wish to abort."""
-    if _caught:
-        name = signal.Signals(_caught[0]).name
-        _caught.clear()
+    if caught := getattr(_own, "caught", None):
+        name = signal.Signals(caught[0]).name
+        caught.clear()
         raise InterruptedReleaseError(f"It was interrupted by {name}.")
-    for place in _places:
-        asked = wishes.read(place)
+    if wish := getattr(_own, "wish", None):
+        asked = wishes.read(wish)
         if asked.get("word") == wishes.ABORT:
             raise InterruptedReleaseError(f"It was aborted by {asked['user']}.")
 

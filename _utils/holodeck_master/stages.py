@@ -4,8 +4,6 @@ The steps of a release on hosts, each a call to minions.
 Nothing here decides: it asks, and raises when the answer is no.
 """
 
-import time
-
 from holodeck import names, rollout, spec
 from holodeck_http import results as results_of_suites
 from holodeck_io.errors import HolodeckError
@@ -39,47 +37,61 @@ def stage(world, hosts, bundles):
         )
 
 
-def drain(world, plan, hosts, *, floor=0, without_lost=False):
+def drain(world, plan, hosts, *, floor, come_what_may=False):
     """
-    Take hosts out of rotation at every balancer.
+    Take hosts out of rotation at every balancer; return the balancers that are lost.
 
     floor
         How many others have to serve; else nothing is done.
-    without_lost
-        Go on without the balancers that do not answer, as long as one does.
+    come_what_may
+        Go on without lost balancers, as long as one answers, and with requests that
+        are under way when the time is over.
     """
     seconds = plan.rules.drain_s
-    more = {"floor": floor} if floor else {}
-    _balance(world, plan, "drain", hosts, seconds, without_lost, **more)
+    more = {"floor": floor, "cut": come_what_may}
+    return _balance(world, plan, "drain", hosts, seconds, come_what_may, **more)
 
 
-def ready(world, plan, hosts, *, without_lost=False):
-    """Put hosts into rotation at every balancer."""
-    _balance(world, plan, "ready", hosts, plan.rules.health_s, without_lost)
+def ready(world, plan, hosts, *, come_what_may=False):
+    """Put hosts into rotation at every balancer; return the balancers that are lost."""
+    seconds = plan.rules.health_s
+    return _balance(world, plan, "ready", hosts, seconds, come_what_may)
 
 
-def in_rotation(world, plan):
-    """Return the hosts that every balancer that answers sends requests to."""
-    balancers, hosts = plan.environment.members("balancer"), None
-    replies = {}
-    if balancers:
-        service = plan.service.name
-        replies = world.fleet.ask(balancers, "balancer.status", backend=service)
-    for reply in replies.values():
-        if not reply.lost and reply.ok:
-            servers = reply.value[plan.service.name].items()
-            up = {name for name, one in servers if one["status"].startswith("UP")}
-            hosts = up if hosts is None else hosts & up
-    return hosts or set()
+def pools(world, plan):
+    """
+    Return the hosts that each balancer sends requests to, a set for each.
+
+    A balancer that has no server yet is left out. ``None`` when nobody knows: there
+    is no balancer, or none answered.
+    """
+    balancers = plan.environment.members("balancer")
+    if not balancers:
+        return None
+    service = plan.service.name
+    replies = world.fleet.ask(balancers, "balancer.status", backend=service)
+    answers = [reply.value[service] for reply in replies.values() if reply.ok]
+    if not answers:
+        return None
+    found = [
+        {name for name, one in servers.items() if one["status"].startswith("UP")}
+        for servers in answers
+    ]
+    return [pool for pool in found if pool]
 
 
-def switch(world, plan, hosts, target):
-    """Run ``target`` on hosts and wait until it is healthy; return what runs."""
+def switch(world, plan, hosts, target, order):
+    """
+    Run ``target`` on hosts and wait until it is healthy; return what runs.
+
+    order
+        A number that grows from call to call: hosts refuse a lower one.
+    """
     seconds = plan.rules.health_s
     return world.fleet.call(
         hosts, "webapp.switch", deadline_s=seconds + _BALANCER_S + _GRACE_S,
         name=plan.service.name, commit=target["commit"],
-        deployment=target["deployment"], timeout_s=seconds, order=time.time_ns(),
+        deployment=target["deployment"], timeout_s=seconds, order=order,
     )  # fmt: skip
 
 
@@ -136,7 +148,7 @@ def prune(world, environment, service, keep):
 def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):
     function = f"balancer.{verb}"
     if not plan.environment.members("balancer"):
-        return
+        return []
     replies = world.fleet.ask(
         plan.environment.members("balancer"), function,
         deadline_s=timeout_s + _GRACE_S,
@@ -146,6 +158,7 @@ def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):
     heard = answers if without_lost and answers else replies
     if not all(reply.ok for reply in heard.values()):
         raise fleet.CallFailedError(function, heard)
+    return sorted(set(replies) - set(heard))
 
 
 def _suite(world, plan, commit, dealt):

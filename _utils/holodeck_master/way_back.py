@@ -18,14 +18,13 @@ def go_back(run):
     record names it as ``away``, for whoever resumes.
     """
     _look(run)
-    outcome, away = {}, run.record.setdefault("away", [])
-    away.clear()
-    for hosts, switched in _groups(run):
-        found = _back(run, hosts, switched, away)
-        outcome |= found
+    journey = _Journey(run)
+    for hosts, switched in journey.groups():
+        found = journey.back(hosts, switched)
         for host in hosts:
             run.world.say("back", f"{host}: {found[host]}")
-    return outcome
+    run.record["away"] = journey.away
+    return journey.words
 
 
 def _look(run):
@@ -36,33 +35,115 @@ def _look(run):
         run.statuses |= {h: reply.value for h, reply in replies.items() if reply.ok}
 
 
-def _groups(run):
-    """Yield ``(hosts, whether they were switched)`` in the order of their way back."""
-    touched = run.record["touched"]
-    switched = [*run.record["switched"], *_strayed(run)]
-    untouched = [host for host in touched if host not in switched]
-    outside = [h for h in switched if h in touched or h in run.record["failed"]]
-    inside = [host for host in switched if host not in outside]
-    if untouched:
-        yield untouched, False
-    if outside:
-        yield outside, True
-    while inside:
-        chunk = _chunk(run, inside)
-        yield chunk, True
-        inside = [host for host in inside if host not in chunk]
+class _Journey:
+    """Who goes when, who is home, and who had to be left behind."""
+
+    def __init__(self, run):
+        self._run, self.words, self.away = run, {}, []
+        # Whether a host has answered that the last good release does not run on it.
+        self._is_home_bad = False
+
+    def groups(self):
+        """Yield ``(hosts, whether they were switched)`` in their order."""
+        record = self._run.record
+        switched = list(dict.fromkeys([*record["switched"], *_strayed(self._run)]))
+        untouched = [host for host in record["touched"] if host not in switched]
+        outside = [
+            h for h in switched if h in record["touched"] or h in record["failed"]
+        ]
+        inside = [host for host in switched if host not in outside]
+        if untouched:
+            yield untouched, False
+        if outside:
+            yield outside, True
+        while inside:
+            chunk = self._chunk(inside)
+            if not chunk:
+                self._leave(inside)
+                return
+            yield chunk, True
+            inside = [host for host in inside if host not in chunk]
+
+    def _chunk(self, hosts):
+        """
+        Return those that may go next: as many as leave the floor of what serves now.
+
+        What does not serve goes last: it may be lost, which takes time to notice. As
+        long as nobody knows who serves, one goes at a time.
+        """
+        run = self._run
+        pools = stages.pools(run.world, run.plan)
+        if pools is None:
+            return hosts[:1]
+        serving = set().union(*pools)
+        floor = rollout.size_of(run.plan.rules.floor, len(run.hosts))
+        free = min((len(pool) - floor for pool in pools), default=len(hosts))
+        if free < 1 and self._is_home_bad:
+            # Home does not work: what serves the new commit is better than nothing.
+            return []
+        up = [host for host in hosts if host in serving]
+        return up[: max(1, free)] or hosts
+
+    def _leave(self, hosts):
+        commit = names.short(self._run.record["commit"])
+        words = f"stays in rotation at {commit}: too few others would serve"
+        for host in hosts:
+            self.words[host] = words
+            self.away.append(host)
+            self._run.world.say("back", f"{host}: {words}")
+
+    def back(self, hosts, switched):
+        """Take hosts home together; where that fails, those at fault last, singly."""
+        try:
+            self._together(hosts, switched)
+        except HolodeckError as error:
+            if len(hosts) == 1:
+                self._is_home_bad |= _answered(error, hosts[0])
+                self.words[hosts[0]] = self._failed(error)
+                self.away += hosts
+                return self.words
+            ordered = sorted(hosts, key=error.hosts.__contains__)
+        else:
+            return self.words
+        for host in ordered:
+            self.back([host], switched)
+        return self.words
+
+    def _together(self, hosts, switched):
+        run = self._run
+        here = (run.world, run.plan, hosts)
+        stays = not switched and (run.last or all(_still_serves(run, h) for h in hosts))
+        # The last one that serves is restarted in rotation: its requests wait, or are
+        # tried again, where an empty pool would refuse them.
+        if not stays and not (switched and run.last and self._is_last_one(hosts)):
+            floor = 1 if run.last and len(run.hosts) > 1 else 0
+            stages.drain(*here, floor=floor, come_what_may=True)
+        if not (stays or run.last):
+            self.words |= dict.fromkeys(hosts, _left_outside(run, hosts))
+            return
+        if switched:
+            stages.switch(*here, run.last, run.next_order())
+        lost = stages.ready(*here, come_what_may=True)
+        words = f"in rotation at {names.short(run.served['commit'])}"
+        if lost:
+            words += f", but {', '.join(lost)} did not answer"
+            self.away += hosts
+        self.words |= dict.fromkeys(hosts, words)
+
+    def _is_last_one(self, hosts):
+        pools = stages.pools(self._run.world, self._run.plan) or []
+        return any(pool <= set(hosts) for pool in pools)
+
+    def _failed(self, error):
+        if self._run.plan.environment.members("balancer"):
+            return f"stays out of rotation: {error}"
+        return f"could not go back: {error}"
 
 
-def _chunk(run, hosts):
-    """
-    Return those that may go next: as many as leave the floor of what serves now.
-
-    What does not serve goes last: it may be lost, which takes time to notice.
-    """
-    serving = stages.in_rotation(run.world, run.plan)
-    floor = rollout.size_of(run.plan.rules.floor, len(run.hosts))
-    free = max(1, len(serving) - floor)
-    return [host for host in hosts if host in serving][:free] or hosts
+def _answered(error, host):
+    """Tell whether a host itself said no, instead of being lost."""
+    replies = getattr(error, "replies", ())
+    return any(reply.host == host and not reply.lost for reply in replies)
 
 
 def _strayed(run):
@@ -79,43 +160,6 @@ def _is_away(run, host):
         # Nobody knows what it runs, should it come back.
         return host in run.record["touched"]
     return run.service_on(host).get("deployment") != run.last["deployment"]
-
-
-def _back(run, hosts, switched, away):
-    """Take hosts home together; where that fails, those at fault last, one by one."""
-    try:
-        return _together(run, hosts, switched)
-    except HolodeckError as error:
-        if len(hosts) == 1:
-            away += hosts
-            return {hosts[0]: f"stays out of rotation: {error}"}
-        ordered = sorted(hosts, key=error.hosts.__contains__)
-    found = {}
-    for host in ordered:
-        found |= _back(run, [host], switched, away)
-    return found
-
-
-def _together(run, hosts, switched):
-    here = (run.world, run.plan, hosts)
-    stays = not switched and (run.last or all(_still_serves(run, h) for h in hosts))
-    # The last one that serves is restarted in rotation: its requests wait, or are
-    # tried again, where an empty pool would refuse them.
-    last_one = switched and run.last and _is_last_one(run, hosts)
-    if not (stays or last_one):
-        stages.drain(*here, without_lost=True)
-    if not (stays or run.last):
-        return dict.fromkeys(hosts, _left_outside(run, hosts))
-    if switched:
-        stages.switch(*here, run.last)
-    stages.ready(*here, without_lost=True)
-    words = f"in rotation at {names.short(run.served['commit'])}"
-    return dict.fromkeys(hosts, words)
-
-
-def _is_last_one(run, hosts):
-    serving = stages.in_rotation(run.world, run.plan)
-    return bool(serving) and serving <= set(hosts)
 
 
 def _left_outside(run, hosts):

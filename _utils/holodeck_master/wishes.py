@@ -36,8 +36,11 @@ def make(world, key, word, user):
             f"{where}: waits for nobody; `promote` ends a pause, or the hold after "
             "the first batch."
         )
+    file = locks.wish(world.opts, *key)
+    if read(file).get("word") == ABORT:
+        raise HolodeckError(f"{where}: is being aborted; nothing else counts any more.")
     wish = {"word": word, "user": user, "since": records.now()}
-    files.write_atomic(locks.wish(world.opts, *key), json.dumps(wish))
+    files.write_atomic(file, json.dumps(wish))
     return record
 
 

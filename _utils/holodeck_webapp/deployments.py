@@ -60,7 +60,10 @@ def differences(service, deployment):
     found = _digests(folder)
     try:
         wanted = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
+        # Written before digests were kept.
+        return []
+    except ValueError:
         return [_DIGESTS]
     found.pop(_DIGESTS)
     changed = {
@@ -104,8 +107,7 @@ def turn(service, order):
     state = Path(names.STATE, "turns")
     state.mkdir(parents=True, exist_ok=True)
     with lock.held(state / f"{service}.lock"):
-        mark = state / service
-        last = int(mark.read_text(encoding="ascii")) if mark.is_file() else 0
+        mark, last = state / service, last_turn(service)
         if order and order < last:
             raise HolodeckError(
                 f"{service}: a later switch came before this one, which was taken for "
@@ -114,6 +116,12 @@ def turn(service, order):
         if order:
             files.write_atomic(mark, str(order))
         yield
+
+
+def last_turn(service):
+    """Return the number of the last switch on this host, 0 before the first."""
+    mark = Path(names.STATE, "turns", service)
+    return int(mark.read_text(encoding="ascii")) if mark.is_file() else 0
 
 
 def activate(summary, deployment):

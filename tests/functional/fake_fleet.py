@@ -53,6 +53,7 @@ class Fleet:
     applied: list = field(default_factory=list)
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
     wrong_bytes: str = ""
+    homeless_code: str = ""
     in_service: bool = False
     dead: bool = False
 
@@ -83,7 +84,7 @@ class Fleet:
         work = getattr(self, "_" + function.replace(".", "_"))
         try:
             return fleet.Reply(host, work(host, **arguments))
-        except _RefusedError as error:
+        except RefusedError as error:
             return fleet.Reply(host, error=str(error))
 
     def _values(self, function, replies):
@@ -101,7 +102,7 @@ class Fleet:
         if callable(fault):
             fault()
         elif fault:
-            raise _RefusedError(fault)
+            raise RefusedError(fault)
 
     def _watch(self):
         # The real one waits here, and looks for signals meanwhile.
@@ -131,6 +132,7 @@ class Fleet:
                 "running": found.commit,
                 "fault": found.fault,
                 "pids": [found.pid],
+                "turn": found.order,
                 "changed": found.changed,
                 "overridden": found.overridden,
             }
@@ -175,10 +177,10 @@ class Fleet:
     def _bundle_verify(self, host, name, commit):
         return {"ok": host != self.wrong_bytes, "differs": []}
 
-    def _balancer_drain(self, host, backend, servers, timeout_s, floor=0):
+    def _balancer_drain(self, host, backend, servers, timeout_s, floor, cut):
         serving = set(self._serving())
         if serving & set(servers) and len(serving - set(servers)) < floor:
-            raise _RefusedError(f"without {_shorts(servers)} too few would serve")
+            raise RefusedError(f"without {_shorts(servers)} too few would serve")
         self._step(f"drain {_shorts(servers)}")
         for server in servers:
             self.hosts[server].rotation = False
@@ -208,8 +210,10 @@ class Fleet:
     def _webapp_switch(self, host, name, commit, deployment, timeout_s, order):
         one = self.hosts[host]
         if order <= one.order:
-            raise _RefusedError("a later switch came before this one")
+            raise RefusedError("a later switch came before this one")
         one.order = order
+        if commit == self.homeless_code:
+            raise RefusedError("it is not healthy")
         changed = one.commit != commit
         # What went back was tested when it was released.
         one.tested = commit if deployment else one.tested
@@ -252,8 +256,8 @@ class Fleet:
         self.pruned.append((_short(host), name, [LABELS[c] for c in keep]))
 
 
-class _RefusedError(Exception):
-    pass
+class RefusedError(Exception):
+    """A minion says no."""
 
 
 def _short(host):

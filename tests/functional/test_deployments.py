@@ -298,7 +298,6 @@ _HARM = {
     "unit edited": lambda home: next(home.glob("units/*")).write_text("[Service]\n"),
     "removed": lambda home: (home / "files/key.pem").unlink(),
     "added": lambda home: (home / "files/more").write_text("x"),
-    "digests removed": lambda home: (home / "digests.json").unlink(),
     "digests damaged": lambda home: (home / "digests.json").write_text("{"),
 }
 
@@ -323,6 +322,14 @@ def test_differences_names_the_file_and_write_mends_it(host, harm):
 
 
 _SOCKET = "holodeck-guestbook.web.socket"
+
+
+def test_differences_of_a_deployment_without_digests_are_none(host):
+    """What was written before digests were kept is not called changed for ever."""
+    deployment = _deployment()
+    deployments.write(deployment)
+    (Path(deployment.folder) / "digests.json").unlink()
+    assert deployments.differences("guestbook", deployment.name) == []
 
 
 def test_socket_is_linked_and_started_with_its_service(host):

@@ -3,14 +3,15 @@
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 
-from holodeck_master import locks
+from holodeck_master import environments, locks
 
 _OWNER = """
     import sys, time
-    from holodeck_master import locks
+    from holodeck_master import environments, locks
     with locks.held({"cachedir": sys.argv[1]}, "guestbook", "demo", "release of main"):
         print("held", flush=True)
         time.sleep(600)
@@ -90,7 +91,7 @@ def test_is_held_follows_the_lock_and_does_not_take_it(opts):
 
 def test_environment_held_is_not_a_services_lock(opts):
     """While hosts are made, no service counts as being released."""
-    with locks.environment_held(opts, "demo"):
+    with environments._held(SimpleNamespace(opts=opts), "demo"):
         assert locks.is_held(opts, "guestbook", "demo") is False
         with locks.held(opts, "guestbook", "demo", ""):
             pass

@@ -3,11 +3,11 @@
 import dataclasses
 
 import pytest
-from fake_fleet import NEW, OLD
+from fake_fleet import NEW, OLD, RefusedError
 from fake_world import opened, served, started, steps
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import release
+from holodeck_master import release, signals
 
 _KEY = ("guestbook", "demo")
 
@@ -34,7 +34,7 @@ def test_bad_commit_is_not_released_by_its_branch(tmp_path):
     world.fleet.faults["suite web1"] = "it broke"
     assert started(world, "main")["status"] == "bad"
     world.fleet.steps.clear()
-    with pytest.raises(HolodeckError, match=r"was bad in guestbook.demo.2"):
+    with pytest.raises(HolodeckError, match=r"guestbook.demo.2 is bad"):
         started(world, "main")
     assert steps(world) == ""
     assert len(world.records.history(*_KEY)) == 2
@@ -51,3 +51,37 @@ def test_bad_commit_with_another_configuration_is_another_release(tmp_path):
     mended = dataclasses.replace(mended, fleet=world.fleet)
     world.fleet.config = mended.fleet.config
     assert started(mended, "main")["status"] == "good"
+
+
+def test_rolled_back_commit_is_not_released_by_its_branch(tmp_path):
+    """A push that comes again does not undo a rollback; the commit's id does."""
+    world = served(tmp_path)
+    started(world, "main")
+    release.rollback(world, *_KEY, "", {"user": "root"})
+    with pytest.raises(HolodeckError, match=r"guestbook.demo.2 is rolled-back"):
+        started(world, "main")
+    assert started(world, NEW)["status"] == "good"
+
+
+def test_bad_commit_that_was_aborted_since_is_bad_still(tmp_path):
+    """An attempt that nobody let end says nothing of the commit."""
+    world = served(tmp_path)
+    world.fleet.faults["suite web1"] = "it broke"
+    started(world, "main")
+    world.fleet.faults["suite web1"] = signals.InterruptedReleaseError("enough")
+    assert started(world, NEW)["status"] == "aborted"
+    with pytest.raises(HolodeckError, match=r"guestbook.demo.2 is bad"):
+        started(world, "main")
+
+
+def test_question_that_nobody_answers_makes_no_commit_bad(tmp_path):
+    """The running commit, released again while a balancer is mute, is not condemned."""
+    world = served(tmp_path)
+    real = world.fleet._balancer_status
+
+    def status(host, backend="guestbook"):
+        world.fleet._balancer_status = real
+        raise RefusedError("is silent")
+
+    world.fleet._balancer_status = status
+    assert started(world, OLD)["status"] == "good"

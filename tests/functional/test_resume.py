@@ -1,13 +1,14 @@
 """What a dead runner left: finished by one command, forth or back."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
-from fake_fleet import NEW, OLD, Killed
+from fake_fleet import NEW, OLD, THIRD, Killed
 from fake_world import drained, hearing, newest, opened, served, started
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import release
+from holodeck_master import pillar, release
 
 _KEY = ("guestbook", "demo")
 
@@ -158,3 +159,97 @@ def test_resume_brings_home_who_was_left_behind(tmp_path):
     assert world.fleet.dangers == []
     with pytest.raises(HolodeckError, match="is bad"):
         release.resume(world, *_KEY)
+
+
+def test_gave_up_stays_given_up_for_whoever_comes_next(tmp_path):
+    """Bytes that took the last good ones' place are not put into rotation as those."""
+    world = served(tmp_path)
+    last = world.records.last_good(*_KEY)
+    _killed(world, "suite web1")
+    record = newest(world)
+    world.records.save({**record, "gave_up": last["id"]})
+    ended = release.abort(world, *_KEY, "ann")
+    assert ended["back"]["demo-web1"].startswith(
+        "out of rotation: there is no way back"
+    )
+    assert not world.fleet.hosts["demo-web1"].rotation
+
+
+def test_release_after_a_dead_batch_brings_all_of_it_back(tmp_path):
+    """Each host that a dead runner had drained comes home, not the next batch alone."""
+    world = served(tmp_path, count=8, batch=[1, "25%", "100%"])
+    _killed(world, "switch web2 new")
+    world.fleet.faults["suite web4"] = "it broke"
+    world.fleet.faults["suite web2"] = "it broke"
+    assert started(world)["status"] == "bad"
+    assert newest(world)["away"] == []
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+    assert all(host.rotation for host in world.fleet.hosts.values())
+
+
+def test_refused_release_buries_nobody(tmp_path):
+    """A misspelt branch after a kill leaves the dead release to resume or abort."""
+    world = served(tmp_path)
+    _killed(world, "switch web2 new")
+    world.fleet.faults["resolve nowhere"] = "Commit nowhere: is no branch"
+    with pytest.raises(HolodeckError, match="is no branch"):
+        started(world, "nowhere")
+    assert newest(world)["status"] == "running"
+    assert release.abort(world, *_KEY, "ann")["away"] == []
+    assert all(host.rotation for host in world.fleet.hosts.values())
+
+
+def test_left_behind_is_not_forgotten_by_the_next_release(tmp_path):
+    """A host that was lost twice is still brought home by one resume."""
+    world = served(tmp_path)
+    one = world.fleet.hosts["demo-web2"]
+    world.fleet.faults["suite web2"] = lambda: setattr(one, "lost", True)
+    world.fleet.faults["suite web3"] = "it broke"
+    started(world)
+    cloud = SimpleNamespace(known=set)
+    world = dataclasses.replace(world, cloud=cloud)
+    assert started(world, THIRD)["away"] == ["demo-web2"]
+    one.lost = False
+    assert release.resume(world, *_KEY)["away"] == []
+    assert (one.commit, one.rotation) == (OLD, True)
+
+
+def test_resume_gives_a_failed_host_another_chance(tmp_path):
+    """What failed before the kill is tried again, and counts once."""
+    world = served(tmp_path, count=4, failures=1)
+    world.fleet.faults["switch web1 new"] = "it broke"
+    _killed(world, "suite web3")
+    record = release.resume(world, *_KEY)
+    assert (record["status"], record["failed"]) == ("good", {})
+    assert all(host.rotation for host in world.fleet.hosts.values())
+
+
+def test_abort_of_a_dead_way_back_keeps_the_reason(tmp_path):
+    """Why it failed is worth more than who tidied up."""
+    world = served(tmp_path)
+    world.fleet.faults["suite web2"] = "it broke"
+
+    def arm():
+        world.fleet.faults["switch web2 old"] = Killed()
+
+    with pytest.raises(Killed):
+        started(hearing(world, "it broke", arm))
+    world.fleet.dead = False
+    record = release.abort(world, *_KEY, "ann")
+    assert record["status"] == "bad"
+    assert "it broke" in record["reason"]
+
+
+def test_dead_release_keeps_highstate_away(tmp_path):
+    """Until somebody resumes or aborts, highstate switches nothing under users."""
+    world = served(tmp_path)
+    _killed(world, "switch web2 new")
+    found = pillar.slice_for(
+        "demo-web1", world.definition, world.records, lambda *_: False
+    )
+    assert found["services"]["guestbook"]["busy"] is True
+    release.abort(world, *_KEY, "ann")
+    found = pillar.slice_for(
+        "demo-web1", world.definition, world.records, lambda *_: False
+    )
+    assert found["services"]["guestbook"]["busy"] is False

@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-from fake_fleet import NEW, OLD
+from fake_fleet import NEW, OLD, THIRD, RefusedError
 from fake_world import drained, hearing, newest, opened, served, started, steps
 
-from holodeck_master import rolling
+from holodeck_master import fleet, release, rolling
 
 
 @pytest.fixture(autouse=True)
@@ -272,3 +272,123 @@ def test_hosts_that_serve_nobody_go_first(tmp_path):
     assert started(world)["status"] == "good"
     assert drained(world) == ["web3", "web1", "web2"]
     assert world.fleet.dangers == []
+
+
+# The way back when home itself, or who knows of it, fails.
+
+
+def _mute(world, balancers, times):
+    """Let balancers give no answer to so many questions of who serves."""
+    real, left = world.fleet._balancer_status, [times]
+
+    def status(host, backend="guestbook"):
+        if host in balancers and left[0]:
+            left[0] -= 1
+            raise RefusedError("is silent")
+        return real(host, backend)
+
+    world.fleet._balancer_status = status
+
+
+@pytest.mark.parametrize("times", [1, 2, 99])
+def test_back_goes_one_by_one_where_nobody_knows_who_serves(tmp_path, times):
+    """Silence of the balancer's minion is not taken for an empty pool."""
+    world = served(tmp_path, count=4)
+    world.fleet.faults["suite balancer1"] = lambda: (
+        _mute(world, {"demo-balancer1"}, times),
+        setattr(world.fleet.hosts["demo-web2"], "commit", THIRD),
+    )
+    started(world)
+    assert not [step for step in drained(world)[4:] if step.count("web") > 2]
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+    assert not [danger for danger in world.fleet.dangers if "empty" in danger]
+
+
+def test_back_stops_at_the_floor_where_home_does_not_start(tmp_path):
+    """What serves the new commit is left in rotation when the old one cannot run."""
+    world = served(tmp_path, count=4)
+    world.fleet.faults["suite balancer1"] = "it broke"
+    world.fleet.homeless_code = OLD
+    record = started(world)
+    assert record["status"] == "bad"
+    assert set(record["away"]) == set(world.fleet.hosts)
+    inside = [name for name, host in world.fleet.hosts.items() if host.rotation]
+    assert inside == ["demo-web3", "demo-web4"]
+    assert "stays in rotation at 1111" in record["back"]["demo-web4"]
+    assert not [danger for danger in world.fleet.dangers if "empty" in danger]
+
+
+def test_back_that_missed_a_balancer_is_not_over(tmp_path):
+    """A host that one balancer was not told of is named, and resume tells it."""
+    world = served(tmp_path, balancers=2)
+    real, silent = world.fleet._reply, []
+
+    def reply(host, function, arguments):
+        if host in silent and function != "balancer.status":
+            return fleet.Reply(host, error="is silent", lost=True)
+        return real(host, function, arguments)
+
+    world.fleet._reply = reply
+    world.fleet.faults["suite web2"] = lambda: silent.append("demo-balancer2")
+    world.fleet.faults["ready web2"] = "it broke"
+    record = started(world)
+    assert record["away"]
+    assert "demo-balancer2 did not answer" in record["back"]["demo-web2"]
+    silent.clear()
+    assert release.resume(world, "guestbook", "demo")["away"] == []
+
+
+# The budget, once more.
+
+
+def test_budget_without_a_balancer_is_none(tmp_path):
+    """Where nothing keeps users from a failed host, none may fail."""
+    world = _alone(served(tmp_path, count=2, failures=1))
+    world.fleet.faults["suite web1"] = "it broke"
+    assert started(world)["status"] == "bad"
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+
+
+def test_budget_drains_no_host_below_the_floor(tmp_path):
+    """Two processes that were started anew at once do not empty the pool."""
+    world = served(tmp_path, failures=2, min_healthy_s=1)
+    hosts = world.fleet.hosts
+    real = rolling._look
+
+    def look(run, before):
+        if len(run.record["done"]) == 2:
+            hosts["demo-web3"].fault = "is gone"
+            for name in ("demo-web1", "demo-web2"):
+                hosts[name].pid = 99
+        return real(run, before)
+
+    rolling._look, kept = look, real
+    try:
+        assert started(world)["status"] == "bad"
+    finally:
+        rolling._look = kept
+    assert not [danger for danger in world.fleet.dangers if "empty" in danger]
+
+
+def test_budget_that_the_floor_forbids_fails_at_once(tmp_path):
+    """A failure after which no other host could go is none of the budget."""
+    world = served(tmp_path, count=2, failures=1, floor=1)
+    world.fleet.faults["switch web1 new"] = "it broke"
+    record = started(world)
+    assert record["status"] == "bad"
+    assert "it broke" in record["reason"]
+
+
+# Clocks and orders.
+
+
+def test_switch_counts_on_when_the_clock_steps_back(tmp_path, monkeypatch):
+    """Hosts refuse lower numbers: a master whose clock is behind still goes home."""
+    world = served(tmp_path)
+    world.fleet.faults["suite web2"] = lambda: monkeypatch.setattr(
+        "time.time_ns", lambda: 5
+    )
+    world.fleet.faults["ready web2"] = "it broke"
+    assert started(world)["status"] == "bad"
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+    assert started(world)["status"] == "good"

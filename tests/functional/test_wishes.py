@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 
 import pytest
 from fake_fleet import OLD
@@ -145,3 +146,70 @@ def test_promote_of_what_waits_for_nobody_is_refused(tmp_path):
 
     assert started(hearing(world, "web1: out of rotation", promote))["status"] == "good"
     assert errors
+
+
+def test_hold_by_hand_of_a_single_batch_waits_too(tmp_path):
+    """With one host the hold is after it: nobody promoted, so it goes back."""
+    world = served(tmp_path, count=1, hold_s=1, promote="by-hand")
+    record = started(world)
+    assert (record["status"], record["reason"]) == (
+        "bad",
+        "Nobody promoted it within 1 s.",
+    )
+
+
+def test_hold_without_a_first_batch_is_none(tmp_path):
+    """A canary that failed within the budget was watched by nobody."""
+    world = served(tmp_path, count=4, failures=1, hold_s=1)
+    world.fleet.faults["suite web1"] = lambda: None
+    world.fleet.faults["switch web1 new"] = "it broke"
+    record = started(world)
+    assert record["status"] == "bad"
+    assert record["reason"].startswith("No host of the first batch is left")
+
+
+def test_pause_stops_the_clock_of_a_hold(tmp_path):
+    """Who pauses a hold has all the time in the world to promote."""
+    world = served(tmp_path, hold_s=3600, promote="by-hand")
+    world = hearing(world, "serves for 3600 s", lambda: _wish(world, "pause"))
+    world = hearing(world, "paused by ann", lambda: _wish(world, "promote"))
+    assert started(world)["status"] == "good"
+
+
+def test_abort_is_not_overtaken_by_another_wish(tmp_path):
+    """After an abort nothing else is accepted."""
+    world = served(tmp_path)
+    refused = []
+
+    def abort_and_promote():
+        _wish(world, "abort")
+        for word in ("pause", "promote"):
+            with pytest.raises(HolodeckError):
+                _wish(world, word)
+            refused.append(word)
+
+    record = started(hearing(world, "web1: out of rotation", abort_and_promote))
+    assert (record["status"], len(refused)) == ("aborted", 2)
+
+
+def test_abort_meets_the_release_it_is_for(tmp_path):
+    """Two releases in threads of one process have wishes of their own."""
+    one, other = served(tmp_path / "one"), served(tmp_path / "other")
+    started_other = threading.Event()
+    goes_on = threading.Event()
+
+    def wait():
+        started_other.set()
+        assert goes_on.wait(20)
+
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.append(started(hearing(other, "web1: out of", wait)))
+    )
+    thread.start()
+    assert started_other.wait(20)
+    abort = hearing(one, "web2: out of", lambda: _wish(one, "abort"))
+    assert started(abort)["status"] == "aborted"
+    goes_on.set()
+    thread.join()
+    assert found[0]["status"] == "good"

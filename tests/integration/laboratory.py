@@ -49,9 +49,14 @@ class Laboratory:
         except ValueError:
             return done.returncode, done.stdout + done.stderr
 
-    def release(self, commit, service="guestbook"):
-        """Release a branch; return ``(exit code, record)``."""
-        words = [service, "env=demo"] + ([f"commit={commit}"] if commit else [])
+    def release(self, branch, service="guestbook"):
+        """
+        Release a branch's commit by its id; return ``(exit code, record)``.
+
+        By its name a commit that was bad once would be refused.
+        """
+        commit = [f"commit={self.commit(branch)}"] if branch else []
+        words = [service, "env=demo", *commit]
         code, data = self.runner("release", *words)
         return code, data.get("release", data)
 

@@ -182,7 +182,7 @@ def _main_pids(world):
 def _start(world, branch):
     return subprocess.Popen(
         [world.lab.home / "bin/salt-run", "holodeck.release", "guestbook",
-         f"commit={branch}", "env=demo"],
+         f"commit={world.commit(branch)}", "env=demo"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 

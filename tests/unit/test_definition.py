@@ -65,6 +65,7 @@ _CASES = [
     ("services", [], "holodeck/services: should be a mapping"),
     ("environments/demo/hosts/balancer", ...,
      "environments/demo/hosts: has no balancer, and guestbook no `socket: true`"),
+    (f"{_PLACE}/rollout/failures", True, f"{_PLACE}/rollout/failures: should be a w"),
     (f"{_SERVICE}/socket", "yes", f"{_SERVICE}/socket: should be true or false"),
     ("typo", {}, "holodeck/typo: is unknown"),
     ("services/Guest", {}, "services/Guest: 'Guest' is not a name"),

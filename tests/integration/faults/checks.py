@@ -1,11 +1,15 @@
 """What must hold after each case, whatever broke."""
 
+import time
+
 from faults.plan import LOSSES, MAY_END_GOOD, NEVER_SERVED, WEB
 
 # Requests that may be on their way to a host in the moment it loses power.
 _IN_FLIGHT = 4
 # HAProxy needs this long to see that a host is silent: three checks and their timeouts.
 _UNSEEN_S = 6
+# A host that was without power starts its service, and HAProxy checks it.
+_SETTLE_S = 20
 
 
 def violations(laboratory, case, seen):
@@ -54,9 +58,13 @@ def _of_truth(case, seen):
 
 
 def _of_state(laboratory):
-    """Status, record and highstate say the same."""
+    """Status, record and highstate say the same, soon after all is mended."""
     good = laboratory.last_good()
+    end = time.monotonic() + _SETTLE_S
     rows = laboratory.hosts()
+    while any(row["drift"] for row in rows.values()) and time.monotonic() < end:
+        time.sleep(1)
+        rows = laboratory.hosts()
     for host, row in rows.items():
         if row["drift"]:
             yield f"{host}: {'; '.join(row['drift'])}"
