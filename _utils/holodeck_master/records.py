@@ -85,6 +85,18 @@ class Records:
             (r for r in self.history(service, environment) if r["status"] == GOOD), None
         )
 
+    def verdict(self, service, environment, deployment):
+        """Return the newest record that says whether a deployment is good, or bad."""
+        ended = {GOOD, BAD, ROLLED_BACK}
+        return next(
+            (
+                record
+                for record in self.history(service, environment)
+                if record.get("deployment") == deployment and record["status"] in ended
+            ),
+            None,
+        )
+
     def was_given_up(self, last):
         """
         Tell whether a later release gave up the way back to the last good one.

@@ -99,19 +99,14 @@ class Run:
 
     def _refuse_what_was_bad(self):
         """A branch whose newest commit was bad is not released again by itself."""
-        ended = {records.GOOD, records.BAD, records.ROLLED_BACK}
-        for record in self.world.records.history(*self.plan.key):
-            same = record.get("deployment") == self.record["deployment"]
-            if not same or record["status"] not in ended:
-                continue
-            if record["status"] != records.GOOD:
-                short = names.short(record["commit"])
-                raise RefusedReleaseError(
-                    f"Commit {short}: {record['id']} is {record['status']} (`salt-run "
-                    f"holodeck.show {record['id']}` tells why). To release it all the "
-                    f"same, ask for it by its id: commit={short}."
-                )
-            return
+        known = self.world.records.verdict(*self.plan.key, self.record["deployment"])
+        if known and known["status"] != records.GOOD:
+            short = names.short(known["commit"])
+            raise RefusedReleaseError(
+                f"Commit {short}: {known['id']} is {known['status']} (`salt-run "
+                f"holodeck.show {known['id']}` tells why). To release it all the "
+                f"same, ask for it by its id: commit={short}."
+            )
 
     def reuse(self, target):
         """Take commit, bundle and deployment from an earlier record."""
@@ -126,12 +121,16 @@ class Run:
                 f"{', '.join(without)}; release {names.short(target['commit'])} "
                 "instead, which takes the configuration that pillar has now."
             )
-        for fact in ("commit", "config", "settings", "deployment", "bundle", "suite"):
+        for fact in ("commit", "config", "settings", "deployment", "bundle", "suite",
+                     "signed_by"):  # fmt: skip
             self.record[fact] = target.get(fact)
 
     def is_there(self):
         """Tell whether the last good release is this one, and everywhere runs."""
         if not self.last or self.last["deployment"] != self.record["deployment"]:
+            return False
+        if (self.last.get("signed_by") or "") != self._signing_key():
+            # New hosts would refuse what the old key has signed.
             return False
         try:
             return agreement.everywhere(self)
@@ -149,6 +148,10 @@ class Run:
             )  # fmt: skip
         self.record["bundle"] = manifests[self.plan.service.name]
         self.record["suite"] = manifests[names.suite_bundle(self.plan.service.name)]
+        self.record["signed_by"] = self._signing_key()
+
+    def _signing_key(self):
+        return (self.world.definition.signing or {}).get("key", "")
 
     def go(self):
         """Stage, roll over, test through the balancer, and call it good."""

@@ -85,3 +85,16 @@ def test_question_that_nobody_answers_makes_no_commit_bad(tmp_path):
 
     world.fleet._balancer_status = status
     assert started(world, OLD)["status"] == "good"
+
+
+def test_same_commit_is_signed_anew_after_a_change_of_keys(tmp_path):
+    """Under another key the same release is a real one: new hosts would refuse it."""
+    world = served(tmp_path)
+    signing = {"key": "A" * 40, "public_keys": "block"}
+    definition = dataclasses.replace(world.definition, signing=signing)
+    signed = dataclasses.replace(world, definition=definition)
+    record = started(signed, OLD)
+    assert (record["status"], record["signed_by"]) == ("good", "A" * 40)
+    assert "unchanged" not in record
+    assert "build old" in world.fleet.steps
+    assert started(signed, OLD)["unchanged"]
