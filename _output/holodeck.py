@@ -160,6 +160,8 @@ def _show(record):
     lines.append(_field("phases", _phases(record)))
     back = record.get("back", {})
     lines += [_field("back", f"{host}: {words}") for host, words in back.items()]
+    failed = record.get("failed") or {}
+    lines += [_field("failed", f"{host}: {why}") for host, why in failed.items()]
     lines += _made_of(record.get("bundle") or {})
     for part in ("bundle", "suite"):
         for layer in (record.get(part) or {}).get("layers", []):

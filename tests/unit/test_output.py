@@ -136,6 +136,8 @@ _CASES = {
         ["    back to guestbook-demo-5"]),
     "status, newest running": ("status", [_place(newest=_record(status="running"))], [
         "  newest: guestbook-demo-7 is running"]),
+    "show a failed host": ("show", _record(failed={"demo-web2": "is silent"}), [
+        "  failed     demo-web2: is silent"]),
     "show a rollback": ("show", _record(kind="rollback", to="guestbook-demo-5"), [
         "  to         guestbook-demo-5"]),
     "create": ("create", ["demo-web1", "demo-web2"], [
