@@ -66,7 +66,9 @@ def test_history_tells_a_dead_runner(world):
     assert record["status"] == "running"
     [row, before] = views.history(world, "guestbook", "demo", "20")
     assert (row["status"], before["status"]) == ("dead", "good")
-    assert row["reason"] == "its runner died; release again"
+    assert row["reason"] == (
+        "its runner died; holodeck.resume guestbook demo, or holodeck.abort"
+    )
 
 
 def test_release_of_a_lock_alone_has_one_commit(tmp_path):
