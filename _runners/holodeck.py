@@ -160,12 +160,7 @@ def pause(service="", env="", **options):
 
         salt-run holodeck.pause guestbook env=staging
     """
-
-    def work(world):
-        key = _placed(world, service, env)
-        return wishes.make(world, key, wishes.PAUSE, getpass.getuser())
-
-    return _answer("pause", options, work)
+    return _answer("pause", options, _wish(wishes.PAUSE, service, env))
 
 
 def promote(service="", env="", **options):
@@ -183,12 +178,7 @@ def promote(service="", env="", **options):
 
         salt-run holodeck.promote guestbook env=staging
     """
-
-    def work(world):
-        key = _placed(world, service, env)
-        return wishes.make(world, key, wishes.PROMOTE, getpass.getuser())
-
-    return _answer("promote", options, work)
+    return _answer("promote", options, _wish(wishes.PROMOTE, service, env))
 
 
 def freeze(service="", env="", message="", **options):
@@ -430,6 +420,16 @@ def _answer(kind, options, work, good=lambda _: True):
     if not good(result):
         data["retcode"] = _FAILED
     return {"outputter": "holodeck", "data": data}
+
+
+def _wish(word, service, env):
+    """Return the work of asking the release that runs for something."""
+
+    def work(world):
+        key = _placed(world, service, env)
+        return wishes.make(world, key, word, getpass.getuser())
+
+    return work
 
 
 def _say(phase, message):

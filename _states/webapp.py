@@ -94,10 +94,9 @@ def absent(name):
 
 def _is_well(name, commit, running):
     """Tell whether it is healthy, and no file of it could be mended."""
-    if running["fault"]:
-        return False
-    mendable = __salt__["webapp.wanted"](name, commit) == running["deployment"]
-    return not (running.get("changed") and mendable)
+    if running["fault"] or not running.get("changed"):
+        return not running["fault"]
+    return __salt__["webapp.wanted"](name, commit) != running["deployment"]
 
 
 def _target(name, commit, deployment):

@@ -53,11 +53,6 @@ def batches(hosts, sizes, floor):
     return found
 
 
-def chunks(hosts, most):
-    """Return the hosts in groups of at most ``most``."""
-    return [hosts[start : start + most] for start in range(0, len(hosts), most)]
-
-
 def assign(testers, targets):
     """Return ``{tester: [target, …]}``, dealt out in turn; none gets nothing."""
     dealt = {}

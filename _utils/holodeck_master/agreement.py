@@ -1,6 +1,7 @@
 """Whether hosts, balancers and bytes are as a release says."""
 
 from holodeck_io.errors import HolodeckError
+from holodeck_master import fleet, stages
 
 
 class DisagreementError(HolodeckError):
@@ -79,13 +80,10 @@ def still_done(run):
     ]
 
 
-def is_home(run, host):
-    """Tell whether a host runs the last good release, in rotation."""
-    return (
-        bool(run.last)
-        and _runs(run, host, run.last)
-        and host not in _out_of_rotation(run)
-    )
+def at_home(run):
+    """Return the hosts that run the last good release, in rotation."""
+    here = [h for h in run.hosts if run.last and _runs(run, h, run.last)]
+    return set(here) - _out_of_rotation(run) if here else set()
 
 
 def _runs_it(run, host):
@@ -113,13 +111,8 @@ def _bytes_agree(run):
 
 def _out_of_rotation(run):
     """Return the hosts that a balancer does not send requests to."""
-    service, balancers = run.plan.service.name, run.plan.environment.members("balancer")
-    if not balancers:
-        return set()
-    replies = run.world.fleet.call(balancers, "balancer.status", backend=service)
-    return {
-        host
-        for servers in replies.values()
-        for host in run.hosts
-        if not servers[service].get(host, {}).get("status", "").startswith("UP")
-    }
+    replies = stages.ask_balancers(run.world, run.plan)
+    if not all(reply.ok for reply in replies.values()):
+        raise fleet.CallFailedError("balancer.status", replies)
+    pools = [stages.serving(run.plan, reply) for reply in replies.values()]
+    return {host for pool in pools for host in run.hosts if host not in pool}

@@ -1,7 +1,5 @@
 """An environment's hosts: made when missing, reached, and up to date."""
 
-import contextlib
-import fcntl
 import hashlib
 import ipaddress
 import json
@@ -9,13 +7,13 @@ import time
 from pathlib import Path
 
 from holodeck import slices
+from holodeck_io import lock
 from holodeck_io.errors import HolodeckError
 from holodeck_master import fleet, locks, signals
 
 _START_S = 180
 _STATES_S = 900
 _STATUS_S = 40
-_POLL_S = 0.2
 
 
 def ensure(world, environment):
@@ -29,24 +27,10 @@ def ensure(world, environment):
         return _ensure(world, environment)
 
 
-@contextlib.contextmanager
 def _held(world, name):
     """Wait for, and hold, the lock under which an environment's hosts change."""
     place = Path(world.opts["cachedir"], "holodeck", "locks", name)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with open(place, "a", encoding="ascii") as file:
-        while not _taken(file):
-            signals.check()
-            time.sleep(_POLL_S)
-        yield
-
-
-def _taken(file):
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return lock.held(place, signals.check)
 
 
 def _ensure(world, environment):

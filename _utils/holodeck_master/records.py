@@ -54,13 +54,21 @@ class Records:
 
     def history(self, service, environment):
         """Return the records of a service in an environment, newest first."""
+        return list(self._newest_first(service, environment))
+
+    def newest(self, service, environment):
+        """Return the newest record, or ``None``."""
+        return next(self._newest_first(service, environment), None)
+
+    def _newest_first(self, service, environment):
+        """Yield records as they are asked for: each is read from the cache."""
         bank = _bank(service, environment)
-        keys = sorted(self._cache.list(bank), reverse=True)
-        return [self._cache.fetch(bank, key) for key in keys]
+        for key in sorted(self._cache.list(bank), reverse=True):
+            yield self._cache.fetch(bank, key)
 
     def unfinished(self, service, environment):
         """Return the newest record when it is of a release that has not ended."""
-        newest = next(iter(self.history(service, environment)), None)
+        newest = self.newest(service, environment)
         return newest if newest and newest["status"] == RUNNING else None
 
     def bury(self, service, environment, but=None):
@@ -81,9 +89,8 @@ class Records:
 
     def last_good(self, service, environment):
         """Return the newest record that is good, or ``None``."""
-        return next(
-            (r for r in self.history(service, environment) if r["status"] == GOOD), None
-        )
+        found = self._newest_first(service, environment)
+        return next((record for record in found if record["status"] == GOOD), None)
 
     def verdict(self, service, environment, deployment):
         """Return the newest record that says whether a deployment is good, or bad."""
@@ -91,7 +98,7 @@ class Records:
         return next(
             (
                 record
-                for record in self.history(service, environment)
+                for record in self._newest_first(service, environment)
                 if record.get("deployment") == deployment and record["status"] in ended
             ),
             None,

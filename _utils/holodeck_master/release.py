@@ -105,6 +105,9 @@ def abort(world, service, environment, user):
 
 
 def _begun(world, plan, record):
+    if "id" in record:
+        # It is taken up again; older ones never will be.
+        world.records.bury(*plan.key, but=record["id"])
     return Run(world, plan, world.records.last_good(*plan.key), record)
 
 
@@ -143,7 +146,7 @@ def _check_same_configuration(world, plan, record):
 
 def _unfinished(world, plan):
     """Return the newest record: its runner died, or it could not bring all home."""
-    newest = next(iter(world.records.history(*plan.key)), None)
+    newest = world.records.newest(*plan.key)
     if newest and newest.get("away"):
         return {**newest, "verdict": newest["status"], "status": records.RUNNING}
     if not newest or newest["status"] != records.RUNNING:
@@ -161,7 +164,7 @@ def _left_behind(world, plan):
     Its runner died, or it could not reach them. The next release takes every host
     through every step, or brings these home too.
     """
-    newest = next(iter(world.records.history(*plan.key)), None) or {}
+    newest = world.records.newest(*plan.key) or {}
     left = newest.get("away", [])
     if newest.get("status") == records.RUNNING:
         left = [*left, *newest.get("touched", []), *newest.get("failed", {})]

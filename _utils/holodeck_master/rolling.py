@@ -108,7 +108,7 @@ def _roll(run, hosts):
 def _floor(run):
     """Return how many hosts have to serve while others are out of rotation."""
     pool = len(run.hosts)
-    return min(rollout.size_of(run.plan.rules.floor, pool), pool - 1)
+    return pool - rollout.room(pool, run.plan.rules.floor)
 
 
 def _pause(run):

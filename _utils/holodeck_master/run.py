@@ -177,9 +177,9 @@ class Run:
         failed, self.record["failed"] = self.record["failed"], {}
         self.record["touched"] = [*{**dict.fromkeys(self.record["touched"]), **failed}]
         if "verdict" in self.record:
+            home = agreement.at_home(self)
             for hosts in ("touched", "switched"):
-                away = [h for h in self.record[hosts] if not agreement.is_home(self, h)]
-                self.record[hosts] = away
+                self.record[hosts] = [h for h in self.record[hosts] if h not in home]
             raise HolodeckError(self.record["reason"])
         self.record["done"] = agreement.still_done(self)
 
@@ -198,9 +198,9 @@ class Run:
             service, environment = self.plan.key
             facts = {"phases": self.record.pop("early", []), **self.record}
             self.record = self.world.records.begin(service, environment, **facts)
+            # Only now: what they left is noted in this one.
+            self.world.records.bury(*self.plan.key, but=self.record["id"])
         self.save()
-        # Only now: what they left is noted in this one.
-        self.world.records.bury(*self.plan.key, but=self.record["id"])
 
     def _stage(self):
         """The new bundle, and the one to go back to, are on every host."""

@@ -65,19 +65,23 @@ def pools(world, plan):
     A balancer that has no server yet is left out. ``None`` when nobody knows: there
     is no balancer, or none answered.
     """
+    replies = ask_balancers(world, plan).values()
+    found = [serving(plan, reply) for reply in replies if reply.ok]
+    return [pool for pool in found if pool] if found else None
+
+
+def ask_balancers(world, plan):
+    """Return ``{balancer: reply}`` to who serves; ``{}`` where there is none."""
     balancers = plan.environment.members("balancer")
     if not balancers:
-        return None
-    service = plan.service.name
-    replies = world.fleet.ask(balancers, "balancer.status", backend=service)
-    answers = [reply.value[service] for reply in replies.values() if reply.ok]
-    if not answers:
-        return None
-    found = [
-        {name for name, one in servers.items() if one["status"].startswith("UP")}
-        for servers in answers
-    ]
-    return [pool for pool in found if pool]
+        return {}
+    return world.fleet.ask(balancers, "balancer.status", backend=plan.service.name)
+
+
+def serving(plan, reply):
+    """Return the hosts that a balancer sends requests to, by its reply."""
+    servers = reply.value[plan.service.name].items()
+    return {name for name, server in servers if server["status"].startswith("UP")}
 
 
 def switch(world, plan, hosts, target, order):

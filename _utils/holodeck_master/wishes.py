@@ -30,7 +30,7 @@ def make(world, key, word, user):
             f"{where}: no release runs; `salt-run holodeck.history {' '.join(key)}` "
             "shows how the last one ended."
         )
-    record = _running(world, key)
+    record = world.records.unfinished(*key)
     if word == PROMOTE and not (record or {}).get("waiting"):
         raise HolodeckError(
             f"{where}: waits for nobody; `promote` ends a pause, or the hold after "
@@ -50,8 +50,3 @@ def read(file):
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-
-
-def _running(world, key):
-    newest = world.records.history(*key)[:1]
-    return newest[0] if newest and newest[0]["status"] == records.RUNNING else None

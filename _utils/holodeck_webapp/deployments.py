@@ -75,7 +75,7 @@ def differences(service, deployment):
 def _digests(folder):
     """Return ``{relative path: sha256}`` of what lies in a deployment's folder."""
     return {
-        str(path.relative_to(folder)): _sha256(path.read_bytes())
+        str(path.relative_to(folder)): files.sha256_file(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }

@@ -49,12 +49,6 @@ def test_size_of_a_share_is_whole_hosts(size, pool, hosts):
     assert rollout.size_of(size, pool) == hosts
 
 
-def test_chunks_keep_the_order():
-    """The groups are as large as allowed, and the last one has the rest."""
-    assert rollout.chunks([1, 2, 3], 2) == [[1, 2], [3]]
-    assert rollout.chunks([], 2) == []
-
-
 def test_assign_deals_in_turn():
     """Targets are dealt out evenly; a tester without a target is not called."""
     assert rollout.assign(["t1", "t2"], [1, 2, 3]) == {"t1": [1, 3], "t2": [2]}
