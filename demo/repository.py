@@ -47,8 +47,8 @@ class Repository:
         self._git("init", "--quiet", "--initial-branch=main")
         self._save("A guestbook")
         self.branch("next", "Write a warmer title", self._change_title)
-        self.branch("broken", "Answer 500, but keep healthy", self._break)
-        self.branch("crash", "Forget an import", self._crash)
+        self.branch("broken", "Answer 500, but keep healthy", self.break_pages)
+        self.branch("crash", "Forget an import", self.crash)
         subprocess.run(
             ["git", "clone", "--quiet", "--bare", self.tree, staging], check=True
         )
@@ -78,15 +78,17 @@ class Repository:
             raise ValueError(f"{path}: does not contain {old!r}.")
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
 
+    def break_pages(self, code=_BROKEN):
+        """Let the application do something more before it has pages: fail."""
+        anchor = "    _add_pages(app, book)\n"
+        self.edit("guestbook/app.py", anchor, f"{code}\n{anchor}")
+
+    def crash(self):
+        """Let the application not start."""
+        self.edit("guestbook/wsgi.py", "app = create_app()", "app = create_app(oops)")
+
     def _change_title(self):
         self.edit("guestbook/templates/index.html", "<h1>", "<h1>🙂 ")
-
-    def _break(self):
-        anchor = "    _add_pages(app, book)\n"
-        self.edit("guestbook/app.py", anchor, f"{_BROKEN}\n{anchor}")
-
-    def _crash(self):
-        self.edit("guestbook/wsgi.py", "app = create_app()", "app = create_app(oops)")
 
     def _save(self, message):
         self._git("add", "--all")

@@ -1,5 +1,6 @@
 """A laboratory as tests talk to it: a master, a git server, and six real hosts."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -49,14 +50,35 @@ class Laboratory:
         except ValueError:
             return done.returncode, done.stdout + done.stderr
 
-    def release(self, branch, service="guestbook"):
+    @contextlib.contextmanager
+    def beside(self, environment, text, change=str):
+        """
+        Have another environment beside ``demo``, with main released; then destroy it.
+
+        text
+            Its lines of pillar.
+        change
+            Called with the example's own; returns what it is meanwhile.
+        """
+        example = self.lab.home / "pillar/holodeck/example.sls"
+        before = example.read_text()
+        example.write_text(change(before) + text.replace("PREFIX", self.lab.prefix))
+        try:
+            code, record = self.release("main", env=environment)
+            assert code == 0, record
+            yield self
+        finally:
+            self.runner("destroy", environment)
+            example.write_text(before)
+
+    def release(self, branch, service="guestbook", env="demo"):
         """
         Release a branch's commit by its id; return ``(exit code, record)``.
 
         By its name a commit that was bad once would be refused.
         """
         commit = [f"commit={self.commit(branch)}"] if branch else []
-        words = [service, "env=demo", *commit]
+        words = [service, f"env={env}", *commit]
         code, data = self.runner("release", *words)
         return code, data.get("release", data)
 

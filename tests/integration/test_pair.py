@@ -15,8 +15,8 @@ _PAIR = """
         balancer: {profile: local-small, count: 2}
         tester: {profile: local-small, count: 1}
         builder: {profile: local-builder, count: 1}
-      cidr: {prefix}.0/24
-      virtual_address: {prefix}.250/24
+      cidr: PREFIX.0/24
+      virtual_address: PREFIX.250/24
       services:
         guestbook:
           listen: '*:80'
@@ -28,20 +28,8 @@ _PAIR = """
 @pytest.fixture(scope="module")
 def pair(world):
     """The environment `pair`, with main released."""
-    example = world.lab.home / "pillar/holodeck/example.sls"
-    text = example.read_text()
-    example.write_text(text + _PAIR.replace("{prefix}", world.lab.prefix))
-    try:
-        code, data = _release(world, "main")
-        assert code == 0, data
+    with world.beside("pair", _PAIR):
         yield world
-    finally:
-        world.runner("destroy", "pair")
-        example.write_text(text)
-
-
-def _release(world, branch):
-    return world.runner("release", "guestbook", f"commit={branch}", "env=pair")
 
 
 def _url(world):
@@ -63,8 +51,8 @@ def _owner(world):
 def test_release_through_the_virtual_address_costs_no_request(pair):
     """Hosts are drained at both balancers; users of the address notice nothing."""
     with Probe(_url(pair)) as probe:
-        code, data = _release(pair, "next")
-    assert code == 0, data
+        code, record = pair.release("next", env="pair")
+    assert code == 0, record
     assert not probe.tally.failed
     assert len(probe.tally.commits) == 2
 
@@ -99,8 +87,8 @@ def test_new_balancer_takes_no_address_before_it_has_servers(pair):
     other = {"pair-balancer1": "pair-balancer2"}.get(owner, "pair-balancer1")
     with Probe(_url(pair)) as probe:
         pair.lab.cloud().destroy([other])
-        code, data = _release(pair, "next")
-        assert code == 0, data
+        code, record = pair.release("next", env="pair")
+        assert code == 0, record
         assert _owner(pair) == owner
     assert not probe.tally.failed
     [place] = pair.runner("status", "guestbook", "pair")[1]["status"]
@@ -113,9 +101,9 @@ def test_release_goes_back_when_a_balancer_is_lost(pair):
     pair.lab.cloud().action(fun="kill", names=[owner])
     try:
         assert _answers_within(_url(pair), 10)
-        code, data = _release(pair, "main")
-        assert (code, data["release"]["status"]) == (1, "bad")
-        assert owner in data["release"]["reason"]
+        code, record = pair.release("main", env="pair")
+        assert (code, record["status"]) == (1, "bad")
+        assert owner in record["reason"]
         assert _answers_within(_url(pair), 1)
     finally:
         pair.lab.cloud().action(fun="start", names=[owner])

@@ -13,7 +13,7 @@ _SOLO = """
         web: {profile: local-small, count: 1}
         tester: {profile: local-small, count: 1}
         builder: {profile: local-builder, count: 1}
-      cidr: %s.0/24
+      cidr: PREFIX.0/24
       services:
         guestbook:
           settings: {GUESTBOOK_SECRET: only-for-this-demo}
@@ -21,26 +21,16 @@ _SOLO = """
 """
 
 
+def _listening(example):
+    port = "      port: 8000\n"
+    return example.replace(port, f"{port}      socket: true\n")
+
+
 @pytest.fixture(scope="module")
 def solo(world):
     """The environment `solo`, with main released."""
-    example = world.lab.home / "pillar/holodeck/example.sls"
-    text = example.read_text()
-    socket = text.replace(
-        "      port: 8000\n", "      port: 8000\n      socket: true\n"
-    )
-    example.write_text(socket + _SOLO % world.lab.prefix)
-    try:
-        code, data = _release(world, "main")
-        assert code == 0, data
+    with world.beside("solo", _SOLO, _listening):
         yield world
-    finally:
-        world.runner("destroy", "solo")
-        example.write_text(text)
-
-
-def _release(world, branch):
-    return world.runner("release", "guestbook", f"commit={branch}", "env=solo")
 
 
 def _url(world):
@@ -50,8 +40,8 @@ def _url(world):
 def test_switch_of_the_only_host_refuses_no_connection(solo):
     """While the only host switches, requests wait and none fails."""
     with Probe(_url(solo)) as probe:
-        code, data = _release(solo, "next")
-    assert code == 0, data
+        code, record = solo.release("next", env="solo")
+    assert code == 0, record
     assert not probe.tally.failed
     assert set(probe.tally.commits) == {solo.commit("main"), solo.commit("next")}
 
@@ -61,8 +51,8 @@ def test_bad_commit_on_the_only_host_goes_back(solo, branch):
     """What fails goes back by itself, and the host serves the last good commit."""
     good = solo.runner("history", "guestbook", "env=solo")[1]["history"]
     good = next(row["commit"] for row in good if row["status"] == "good")
-    code, data = _release(solo, branch)
-    assert (code, data["release"]["status"]) == (1, "bad")
+    code, record = solo.release(branch, env="solo")
+    assert (code, record["status"]) == (1, "bad")
     with urllib.request.urlopen(f"{_url(solo)}/healthz") as answer:
         assert answer.headers["X-Holodeck-Commit"] == good
     [place] = solo.runner("status", "guestbook", "solo")[1]["status"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from faults import checks, plan
 from faults.deeds import Nemesis
 from probe import Probe
+from repository import Repository
 
 _PER_SECOND = 25
 _STREAMS = 2
@@ -30,13 +31,6 @@ _LAST = """
         if request.path != "/healthz" and app.config["HOST"].endswith("web3"):
             abort(500)
 """
-_BROKEN = """
-    @app.before_request
-    def fail():
-        if request.path != "/healthz":
-            abort(500)
-"""
-_ANCHOR = "    _add_pages(app, book)\n"
 
 
 @dataclass
@@ -137,19 +131,23 @@ def _make_commit(laboratory, case):
         repository.edit(
             "guestbook/templates/index.html", "<h1>", f"<!-- {text} --><h1>"
         )
-        for path, old, new in _EDITS[case.commit]:
-            repository.edit(path, old, new)
+        _CHANGES[case.commit](repository)
 
     repository.branch(f"seed-{case.seed}", plan.COMMITS[case.commit], change)
     repository.push()
 
 
-_EDITS = {
-    "good": [],
-    "slow": [("guestbook/wsgi.py", "app = create_app()",
-              '__import__("time").sleep(6)\napp = create_app()')],
-    "crash": [("guestbook/wsgi.py", "app = create_app()", "app = create_app(oops)")],
-    "broken": [("guestbook/app.py", _ANCHOR, f"{_BROKEN}\n{_ANCHOR}")],
-    "last": [("guestbook/app.py", _ANCHOR, f"{_LAST}\n{_ANCHOR}")],
-    "sick": [("guestbook/app.py", _ANCHOR, f"{_SICK}\n{_ANCHOR}")],
-}  # fmt: skip
+def _slow(repository):
+    start = "app = create_app()"
+    slow = f'__import__("time").sleep(6)\n{start}'
+    repository.edit("guestbook/wsgi.py", start, slow)
+
+
+_CHANGES = {
+    "good": lambda _: None,
+    "slow": _slow,
+    "crash": Repository.crash,
+    "broken": Repository.break_pages,
+    "last": lambda repository: repository.break_pages(_LAST),
+    "sick": lambda repository: repository.break_pages(_SICK),
+}
