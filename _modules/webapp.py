@@ -89,7 +89,8 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0):
         )
     with errors.of_disk(f"Switch of {name}"), deployments.turn(name, order):
         old = deployments.current(name)
-        well = health.fault(summary) is None and not health.outlived(summary)
+        seen = health.look(summary)
+        well = health.fault(summary, seen) is None and not health.outlived(seen)
         if old == wanted and well and not mended:
             return {"deployment": wanted, "changes": {}}
         deployments.activate(summary, wanted)
@@ -283,14 +284,15 @@ def _current(name):
 def _service_status(name):
     deployment = _current(name)
     summary = deployments.summary(name, deployment)
+    seen = health.look(summary)
     return {
         "commit": summary["commit"],
         "deployment": names.deployment(summary["commit"], summary["config"]),
-        "running": health.running_commit(summary),
-        "pids": health.pids(summary),
+        "running": health.running_commit(seen),
+        "pids": health.pids(seen),
         "turn": deployments.last_turn(name),
         "changed": deployments.differences(name, deployment),
-        "overridden": health.overridden(summary),
-        "fault": health.fault(summary),
+        "overridden": health.overridden(seen),
+        "fault": health.fault(summary, seen),
         "stranded": health.stranded(summary),
     }

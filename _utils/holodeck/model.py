@@ -78,6 +78,9 @@ class Rollout:
     hold_s: int = 0
     promote: str = "itself"
     min_healthy_s: int = 0
+    hosts_s: int = 900
+    build_s: int = 3600
+    stage_s: int = 900
     drain_s: int = 30
     health_s: int = 60
     suite_s: int = 300

@@ -66,6 +66,13 @@ def make_folder(path):
     Path(path).chmod(0o755)
 
 
+def sync(path):
+    """Make a file and its name survive a power loss."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
 def sync_folder(folder):
     """Make the names in ``folder`` survive a power loss."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -66,14 +66,21 @@ def stop(units):
     process.run(["systemctl", "stop", *units], check=False, timeout_s=120)
 
 
-def show(unit):
-    """Return a unit's state, ``MainPID`` and ``NRestarts`` as whole numbers."""
+def show(units):
+    """
+    Return ``{unit: its properties}``, all asked for at once.
+
+    ``MainPID`` and ``NRestarts`` are whole numbers.
+    """
     done = process.run(
-        ["systemctl", "show", unit, f"--property={','.join(_PROPERTIES)}"]
+        ["systemctl", "show", *units, f"--property={','.join(_PROPERTIES)}"]
     )
-    values = dict(
-        line.split("=", 1) for line in done.stdout.splitlines() if "=" in line
-    )
+    # In the order of the units, with an empty line between.
+    return dict(zip(units, map(_values, done.stdout.split("\n\n")), strict=True))
+
+
+def _values(text):
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     for number in ("MainPID", "NRestarts"):
         values[number] = int(values.get(number) or 0)
     return values

@@ -5,7 +5,6 @@ from holodeck_io.errors import HolodeckError
 from holodeck_master import environments, fleet
 
 _RESOLVE_S = 300
-_BUILD_S = 3600
 _RPM_SYSTEMS = ("RedHat", "CentOS", "Rocky", "AlmaLinux", "OEL", "Fedora", "Amazon")
 
 
@@ -58,13 +57,14 @@ def _fixed_commit(service, ref):
     return fixed
 
 
-def build(world, environment, service, commit, statuses, last=None):
+def build(world, plan, commit, statuses, last=None):
     """
     Return ``{bundle name: manifest}`` of a commit, built where it is new.
 
     The service and its suite are built at the same time. Of the layers of
     ``last``, the last good record, differences are made.
     """
+    service, environment = plan.service, plan.environment
     platform = environments.platform_of(statuses, _installers(environment))
     recipes = recipes_of(world, service, platform)
     keys = {n: spec.key(n, commit, recipe, platform) for n, recipe in recipes.items()}
@@ -77,7 +77,7 @@ def build(world, environment, service, commit, statuses, last=None):
         world.say("build", f"building {', '.join(new)} on {_builder(environment)}")
         specs = {name: recipes[name] for name in new}
         bases = _bases(service, last)
-        for name, manifest in _build(world, environment, commit, specs, bases).items():
+        for name, manifest in _build(world, plan, commit, specs, bases).items():
             manifests[name] = manifest
             world.records.keep_bundle(keys[name], manifest)
     else:
@@ -116,10 +116,10 @@ def known(world, key):
     return None
 
 
-def _build(world, environment, commit, specs, bases):
-    builder = _builder(environment)
+def _build(world, plan, commit, specs, bases):
+    builder = _builder(plan.environment)
     found = world.fleet.call(
-        [builder], "bundle.build_all", deadline_s=_BUILD_S,
+        [builder], "bundle.build_all", deadline_s=plan.rules.build_s,
         commit=commit, specs=specs, stored=world.store.digests(), bases=bases,
     )  # fmt: skip
     for name in specs:

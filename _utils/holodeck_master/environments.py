@@ -16,15 +16,18 @@ _STATES_S = 900
 _STATUS_S = 40
 
 
-def ensure(world, environment):
+def ensure(world, environment, within_s=_STATES_S):
     """
     Bring every host of the environment to life; return ``{host: status}``.
 
     Hosts that their cloud profile has not made yet are made in parallel. Those
     and the ones that an earlier run left half prepared get the base states.
+
+    within_s
+        Seconds for each of the states and the pack's code to reach them.
     """
     with _held(world, environment.name):
-        return _ensure(world, environment)
+        return _ensure(world, environment, within_s)
 
 
 def _held(world, name):
@@ -33,7 +36,7 @@ def _held(world, name):
     return lock.held(place, signals.check)
 
 
-def _ensure(world, environment):
+def _ensure(world, environment, within_s):
     replies = world.fleet.ask(
         environment.all_members(), "webapp.status", deadline_s=_STATUS_S
     )
@@ -42,11 +45,11 @@ def _ensure(world, environment):
         _create(world, environment, silent)
     unprepared = _unprepared(world, environment, replies)
     if unprepared:
-        _prepare(world, environment, unprepared)
+        _prepare(world, environment, unprepared, within_s)
     stale = [host for host, reply in replies.items() if _is_stale(world, reply)]
-    _update(world, sorted(set(stale) - set(unprepared)))
+    _update(world, sorted(set(stale) - set(unprepared)), within_s)
     # After the update: the balancers' state calls the pack's present code.
-    _refresh_balancers(world, environment, set(unprepared))
+    _refresh_balancers(world, environment, set(unprepared), within_s)
     if stale:
         replies |= world.fleet.ask(stale, "webapp.status", deadline_s=_STATUS_S)
     return _answers(world, replies)
@@ -96,20 +99,20 @@ def _unprepared(world, environment, replies):
     ]
 
 
-def _prepare(world, environment, hosts):
+def _prepare(world, environment, hosts, within_s):
     world.say("hosts", f"applying the base states to {_listing(hosts)}")
     _remember_addresses(world, environment, hosts)
     # A highstate, which also brings the pack's code to the minions.
-    world.fleet.call(hosts, "state.apply", deadline_s=_STATES_S, queue=True)
+    world.fleet.call(hosts, "state.apply", deadline_s=within_s, queue=True)
     known = world.records.environment(environment.name).get("prepared", [])
     prepared = sorted({*known, *hosts})
     world.records.keep_environment(environment.name, prepared=prepared)
 
 
-def _update(world, hosts):
+def _update(world, hosts, within_s):
     if hosts:
         world.say("hosts", f"updating the pack on {_listing(hosts)}")
-        world.fleet.call(hosts, "saltutil.sync_all", deadline_s=_STATES_S)
+        world.fleet.call(hosts, "saltutil.sync_all", deadline_s=within_s)
 
 
 def _is_stale(world, reply):
@@ -177,7 +180,7 @@ def _address(host, candidates, cidr):
     )
 
 
-def _refresh_balancers(world, environment, fresh):
+def _refresh_balancers(world, environment, fresh, within_s):
     """Bring balancers to the definition's servers and ports where these changed."""
     wanted = slices.balancer(
         world.definition, environment, world.records.addresses(environment.name)
@@ -193,7 +196,7 @@ def _refresh_balancers(world, environment, fresh):
         world.fleet.call(
             changed,
             "state.apply",
-            deadline_s=_STATES_S,
+            deadline_s=within_s,
             mods="holodeck.balancer",
             queue=True,
         )

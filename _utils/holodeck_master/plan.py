@@ -1,5 +1,6 @@
 """Which service goes where, by which rules."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from holodeck import model
@@ -23,6 +24,15 @@ class Plan:
     def key(self):
         """The service's and the environment's name."""
         return self.service.name, self.environment.name
+
+    def at_once(self):
+        """Return the same plan for all hosts at once, as far as the floor allows."""
+        rules = dataclasses.replace(
+            self.rules, batch=("100%",), hold_s=0, min_healthy_s=0
+        )
+        return dataclasses.replace(
+            self, placement=dataclasses.replace(self.placement, rollout=rules)
+        )
 
 
 def plan_for(world, service, environment):

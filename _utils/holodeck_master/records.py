@@ -13,8 +13,10 @@ import secrets
 from pathlib import Path
 
 import salt.cache
+from salt.exceptions import SaltCacheError, SaltDeserializationError
 
 from holodeck_io import files
+from holodeck_io.errors import HolodeckError
 
 GOOD, BAD, RUNNING = "good", "bad", "running"
 ROLLED_BACK, ABORTED = "rolled-back", "aborted"
@@ -26,6 +28,7 @@ class Records:
 
     def __init__(self, opts):
         self._cache = salt.cache.factory(opts)
+        self._home = Path(opts["cachedir"])
         self._key = Path(opts["cachedir"], "holodeck", "key")
 
     def begin(self, service, environment, **facts):
@@ -43,14 +46,14 @@ class Records:
             **facts,
         }
         place = {name: record[name] for name in ("service", "environment", "number")}
-        self._cache.store("holodeck/ids", record["id"], place)
+        self._keep("holodeck/ids", record["id"], place)
         self.save(record)
         return record
 
     def save(self, record):
         """Keep a record as it is now."""
         bank = _bank(record["service"], record["environment"])
-        self._cache.store(bank, f"{record['number']:0{_DIGITS}d}", record)
+        self._keep(bank, f"{record['number']:0{_DIGITS}d}", record)
 
     def history(self, service, environment):
         """Return the records of a service in an environment, newest first."""
@@ -60,11 +63,30 @@ class Records:
         """Return the newest record, or ``None``."""
         return next(self._newest_first(service, environment), None)
 
+    def _keep(self, bank, key, value):
+        self._cache.store(bank, key, value)
+        file = self._home / bank / f"{key}.p"
+        # Salt's own files are renamed, and not synced: a master without power must
+        # find what its last release had said.
+        if self._cache.driver == "localfs" and file.is_file():
+            files.sync(file)
+
+    def _read(self, bank, key):
+        try:
+            return self._cache.fetch(bank, key)
+        except (SaltCacheError, SaltDeserializationError) as error:
+            raise HolodeckError(
+                f"Record {bank}/{key}: salt.cache ({self._cache.driver}) cannot read it: "
+                f"{error} Bring it back from a backup, or remove it there; then what was "
+                "before it counts."
+            ) from error
+
     def _newest_first(self, service, environment):
         """Yield records as they are asked for: each is read from the cache."""
         bank = _bank(service, environment)
         for key in sorted(self._cache.list(bank), reverse=True):
-            yield self._cache.fetch(bank, key)
+            if record := self._read(bank, key):
+                yield record
 
     def unfinished(self, service, environment):
         """Return the newest record when it is of a release that has not ended."""
@@ -81,11 +103,11 @@ class Records:
 
     def find(self, release):
         """Return the record with that id, or ``None``."""
-        place = self._cache.fetch("holodeck/ids", release)
+        place = self._read("holodeck/ids", release)
         if not place:
             return None
         key = f"{place['number']:0{_DIGITS}d}"
-        return self._cache.fetch(_bank(place["service"], place["environment"]), key)
+        return self._read(_bank(place["service"], place["environment"]), key)
 
     def last_good(self, service, environment):
         """Return the newest record that is good, or ``None``."""
@@ -115,24 +137,24 @@ class Records:
 
     def freeze(self, service, environment):
         """Return who froze a service in an environment, since when and why."""
-        return self._cache.fetch("holodeck/freezes", f"{environment}.{service}") or None
+        return self._read("holodeck/freezes", f"{environment}.{service}") or None
 
     def keep_freeze(self, service, environment, **facts):
         """Remember a freeze; without facts, that there is none."""
-        self._cache.store("holodeck/freezes", f"{environment}.{service}", facts)
+        self._keep("holodeck/freezes", f"{environment}.{service}", facts)
 
     def bundle(self, key):
         """Return the manifest of a bundle that was built, or ``None``."""
-        return self._cache.fetch("holodeck/bundles", key) or None
+        return self._read("holodeck/bundles", key) or None
 
     def keep_bundle(self, key, manifest):
         """Remember a bundle by its build key."""
-        self._cache.store("holodeck/bundles", key, manifest)
+        self._keep("holodeck/bundles", key, manifest)
 
     def bundles(self):
         """Return ``{key: manifest}`` of every known bundle."""
         keys = self._cache.list("holodeck/bundles")
-        return {key: self._cache.fetch("holodeck/bundles", key) for key in keys}
+        return {key: self._read("holodeck/bundles", key) for key in keys}
 
     def forget_bundle(self, key):
         """Forget a bundle."""
@@ -144,7 +166,7 @@ class Records:
 
     def environment(self, name):
         """Return ``{"addresses": {host: address}, "prepared": [host, …]}``."""
-        return self._cache.fetch("holodeck/environments", name) or {}
+        return self._read("holodeck/environments", name) or {}
 
     def knows(self, minion):
         """Tell whether a minion was ever prepared as a host of an environment."""
@@ -156,7 +178,7 @@ class Records:
     def keep_environment(self, name, **facts):
         """Remember facts about an environment's hosts."""
         known = self.environment(name)
-        self._cache.store("holodeck/environments", name, {**known, **facts})
+        self._keep("holodeck/environments", name, {**known, **facts})
 
     def config_digest(self, content):
         """

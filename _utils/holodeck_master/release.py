@@ -108,6 +108,9 @@ def _begun(world, plan, record):
     if "id" in record:
         # It is taken up again; older ones never will be.
         world.records.bury(*plan.key, but=record["id"])
+    if record["kind"] == "rollback":
+        # It was tested once, and whoever wants it back is in a hurry.
+        plan = plan.at_once()
     return Run(world, plan, world.records.last_good(*plan.key), record)
 
 

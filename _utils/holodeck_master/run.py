@@ -78,7 +78,9 @@ class Run:
     def ensure(self):
         """Every host is there, answers, and has the pack's present code."""
         with self._phase("hosts"):
-            self.statuses = environments.ensure(self.world, self.plan.environment)
+            self.statuses = environments.ensure(
+                self.world, self.plan.environment, self.plan.rules.hosts_s
+            )
 
     def resolve(self, ref):
         """Find the commit and the configuration that are wanted."""
@@ -143,9 +145,8 @@ class Run:
         """Build what was never built."""
         with self._phase("build"):
             manifests = building.build(
-                self.world, self.plan.environment, self.plan.service,
-                self.record["commit"], self.statuses, self.last,
-            )  # fmt: skip
+                self.world, self.plan, self.record["commit"], self.statuses, self.last
+            )
         self.record["bundle"] = manifests[self.plan.service.name]
         self.record["suite"] = manifests[names.suite_bundle(self.plan.service.name)]
         self.record["signed_by"] = self._signing_key()
@@ -209,10 +210,10 @@ class Run:
         if self.last:
             bundles.append(self.last["bundle"])
         self._check_roots(bundles)
-        stages.stage(self.world, self.hosts, bundles)
+        stages.stage(self.world, self.plan, self.hosts, bundles)
         self._check_way_back()
         testers = self.plan.environment.members("tester")
-        stages.stage(self.world, testers, [self.record["suite"]])
+        stages.stage(self.world, self.plan, testers, [self.record["suite"]])
         self.world.say("stage", f"{len(self.hosts)} hosts hold the same bytes")
 
     def _give_up_stranded(self):

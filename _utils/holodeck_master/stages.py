@@ -9,7 +9,6 @@ from holodeck_http import results as results_of_suites
 from holodeck_io.errors import HolodeckError
 from holodeck_master import fleet
 
-_STAGE_S = 900
 _BALANCER_S = 15
 _GRACE_S = 15
 
@@ -22,12 +21,12 @@ class SuiteFailedError(HolodeckError):
         self.hosts = {fault.partition(":")[0]: fault for fault in faults}
 
 
-def stage(world, hosts, bundles):
+def stage(world, plan, hosts, bundles):
     """Install bundles beside what runs; every host must report the same bytes."""
     told = (*spec.INSTALLED, "signature")
     expected = rollout.expected_digests(bundles)
     proven = world.fleet.call(
-        hosts, "bundle.stage", deadline_s=_STAGE_S,
+        hosts, "bundle.stage", deadline_s=plan.rules.stage_s,
         bundles=[{k: b[k] for k in told if k in b} for b in bundles],
     )  # fmt: skip
     wrong = rollout.unproven(proven, expected)

@@ -18,11 +18,16 @@ _OK = range(200, 300)
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*$", re.MULTILINE)
 
 
+def look(summary):
+    """Return ``{unit: what systemd says of it}``, for the functions below."""
+    return systemd.show(summary["units"])
+
+
 def wait(summary, timeout_s):
     """Return when the deployment is healthy; raise with the reason if never."""
     end = time.monotonic() + timeout_s
-    while (reason := fault(summary)) is not None:
-        crashes = _crashes(summary)
+    while (reason := fault(summary, seen := look(summary))) is not None:
+        crashes = any(state["NRestarts"] > _RESTARTS for state in seen.values())
         if crashes or time.monotonic() > end:
             words = _last_words(summary)
             when = "it crashes again and again" if crashes else f"after {timeout_s} s"
@@ -39,10 +44,9 @@ def _cause(words):
     return named[0] if named else ""
 
 
-def fault(summary):
+def fault(summary, seen):
     """Return what keeps the deployment from being healthy, or ``None``."""
-    for unit in summary["units"]:
-        state = systemd.show(unit)
+    for unit, state in seen.items():
         if state["ActiveState"] != "active":
             return f"{unit} is {state['ActiveState']} ({state['SubState']})"
         found = systemd.environment(state["MainPID"]).get("HOLODECK_DEPLOYMENT")
@@ -69,11 +73,10 @@ def stranded(summary):
     )
 
 
-def overridden(summary):
+def overridden(seen):
     """Return what makes a unit another one than was released, one line each."""
     found = []
-    for unit in summary["units"]:
-        state = systemd.show(unit)
+    for unit, state in seen.items():
         if state.get("DropInPaths"):
             found.append(f"{unit} has {state['DropInPaths']}")
         if state.get("NeedDaemonReload") == "yes":
@@ -81,24 +84,23 @@ def overridden(summary):
     return found
 
 
-def outlived(summary):
+def outlived(seen):
     """
     Tell whether a process runs a program that was removed or replaced meanwhile.
 
     It is healthy, and says nothing of what its next start will be.
     """
-    return any(systemd.program_is_gone(pid) for pid in pids(summary))
+    return any(systemd.program_is_gone(pid) for pid in pids(seen))
 
 
-def pids(summary):
+def pids(seen):
     """Return the main process of each unit: other ones mean that one was started."""
-    return [systemd.show(unit)["MainPID"] for unit in summary["units"]]
+    return [state["MainPID"] for state in seen.values()]
 
 
-def running_commit(summary):
+def running_commit(seen):
     """Return the commit that the first process was started from, or ``None``."""
-    pid = systemd.show(summary["units"][0])["MainPID"]
-    return systemd.environment(pid).get("HOLODECK_COMMIT")
+    return systemd.environment(pids(seen)[0]).get("HOLODECK_COMMIT")
 
 
 def _http_fault(port, path):
@@ -111,10 +113,6 @@ def _http_fault(port, path):
     finally:
         connection.close()
     return None if status in _OK else f"GET {path} on port {port} answers {status}"
-
-
-def _crashes(summary):
-    return any(systemd.show(unit)["NRestarts"] > _RESTARTS for unit in summary["units"])
 
 
 def _last_words(summary):

@@ -219,11 +219,9 @@ def test_fault_old_configuration_of_the_same_commit(host, monkeypatch):
     assert started["GREETING"] == "hello"
     monkeypatch.setattr(health, "_http_fault", lambda port, path: None)
     monkeypatch.setattr(systemd, "environment", lambda pid: started)
-    monkeypatch.setattr(
-        systemd, "show", lambda unit: {"ActiveState": "active", "MainPID": 1}
-    )
+    seen = {"holodeck-guestbook.web.service": {"ActiveState": "active", "MainPID": 1}}
     summary = deployments.summary("guestbook", deployments.current("guestbook"))
-    assert health.fault(summary) is not None
+    assert health.fault(summary, seen) is not None
 
 
 def test_prune_keeps_current_and_wanted(host):

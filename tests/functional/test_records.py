@@ -1,9 +1,13 @@
 """Records through Salt's own cache: on disk, and in a Redis."""
 
+import os
+from pathlib import Path
+
 import pytest
 import redis_server
 import salt.config
 
+from holodeck_io.errors import HolodeckError
 from holodeck_master import records
 
 
@@ -48,6 +52,35 @@ def test_history_outlives_the_process(memory, opts):
     """Another runner of the same master finds the records."""
     _begin(memory, "good")
     assert len(records.Records(opts).history("guestbook", "demo")) == 1
+
+
+def test_save_outlives_a_power_loss(memory, opts, monkeypatch):
+    """What was saved on disk is on the disk, not in the kernel's memory."""
+    if opts["cache"] != "localfs":
+        pytest.skip("a server's own matter")
+    _begin(memory, "running")
+    synced, sync = set(), os.fsync
+
+    def fsync(descriptor):
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    memory.save(memory.newest("guestbook", "demo"))
+    file = Path(opts["cachedir"], "holodeck/releases/demo/guestbook/000001.p")
+    assert {file.stat().st_ino, file.parent.stat().st_ino} <= synced
+
+
+def test_damaged_record_is_named(tmp_path):
+    """A record that cannot be read is no silent loss: its name and a remedy are said."""
+    memory = records.Records(
+        {**salt.config.master_config(None), "cachedir": str(tmp_path)}
+    )
+    _begin(memory, "good")
+    file = tmp_path / "holodeck/releases/demo/guestbook/000001.p"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(HolodeckError, match=r"demo/guestbook/000001: .* a backup"):
+        memory.last_good("guestbook", "demo")
 
 
 @pytest.mark.parametrize("status", ["bad", "rolled-back", "aborted", "running"])

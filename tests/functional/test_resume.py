@@ -92,7 +92,7 @@ def test_resume_of_a_way_back_goes_on_back(tmp_path, step):
     assert world.fleet.dangers == []
 
 
-@pytest.mark.parametrize("step", ["drain web2", "switch web2 old", "suite balancer1"])
+@pytest.mark.parametrize("step", ["drain web3", "switch web2 old", "suite balancer1"])
 def test_resume_of_a_rollback(tmp_path, step):
     """A rollback whose runner died is finished, and marks what it undid."""
     world = served(tmp_path)

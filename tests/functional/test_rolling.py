@@ -4,7 +4,17 @@ import dataclasses
 
 import pytest
 from fake_fleet import NEW, OLD, THIRD, RefusedError
-from fake_world import drained, hearing, newest, opened, served, started, steps
+from fake_world import (
+    ORDER,
+    defined,
+    drained,
+    hearing,
+    newest,
+    opened,
+    served,
+    started,
+    steps,
+)
 
 from holodeck_master import fleet, release, rolling
 
@@ -32,6 +42,35 @@ def test_back_goes_in_few_groups(tmp_path):
     assert drained(world)[8:] == ["web1 web2 web3 web4", "web5 web6 web7 web8"]
     assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
     assert world.fleet.dangers == []
+
+
+def test_rollback_by_hand_goes_at_once(tmp_path):
+    """Whoever goes back waits for no canary, and for no more batches than needed."""
+    rules = {"batch": [1, "25%"], "hold_s": 3600, "promote": "by-hand"}
+    world = served(tmp_path, count=8)
+    started(world)
+    slow = dataclasses.replace(world, definition=defined(count=8, **rules))
+    slow.fleet.steps.clear()
+    record = release.rollback(slow, "guestbook", "demo", "", ORDER)
+    assert record["status"] == "good"
+    assert drained(world) == ["web1 web2 web3 web4", "web5 web6 web7 web8"]
+    assert world.fleet.dangers == []
+
+
+def test_phases_have_deadlines(tmp_path, monkeypatch):
+    """Each phase asks hosts within the time that the definition gives it."""
+    world = opened(tmp_path, hosts_s=7, build_s=8, stage_s=9)
+    asked, call = {}, world.fleet.call
+
+    def noted(hosts, function, deadline_s=60, **arguments):
+        asked[function] = deadline_s
+        return call(hosts, function, deadline_s, **arguments)
+
+    monkeypatch.setattr(world.fleet, "call", noted)
+    world.fleet.hosts["demo-web1"].pack = "of yesterday"
+    started(world, OLD)
+    assert (asked["bundle.build_all"], asked["bundle.stage"]) == (8, 9)
+    assert asked["state.apply"] == 7
 
 
 def test_back_of_a_group_leaves_nobody_behind(tmp_path):

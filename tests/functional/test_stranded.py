@@ -79,7 +79,7 @@ def minion(bundle, process, tmp_path, monkeypatch):
     (home / "digests.json").write_text(json.dumps({"deployment.json": digest}))
     (home.parent / "current").symlink_to(deployment)
     state = {"ActiveState": "active", "MainPID": process[0].pid, "NRestarts": 0}
-    monkeypatch.setattr(systemd, "show", lambda unit: state)
+    monkeypatch.setattr(systemd, "show", lambda units: dict.fromkeys(units, state))
     monkeypatch.setattr(systemd, "environment", lambda pid: {
         "HOLODECK_COMMIT": OLD, "HOLODECK_DEPLOYMENT": deployment})  # fmt: skip
     monkeypatch.setattr(health, "_http_fault", lambda port, path: None)

@@ -36,6 +36,16 @@ def test_restart_forgets_the_count_of_restarts(told):
     ]
 
 
+def test_show_asks_for_all_units_at_once(monkeypatch):
+    """What systemd says of each unit stays that unit's own."""
+    blocks = "MainPID=7\nDropInPaths=\n\nNRestarts=2\nActiveState=active\n"
+    done = SimpleNamespace(stdout=blocks)
+    monkeypatch.setattr(process, "run", lambda argv, **options: done)
+    web, worker = systemd.show(_UNITS).values()
+    assert (web["MainPID"], web["NRestarts"], web["DropInPaths"]) == (7, 0, "")
+    assert (worker["MainPID"], worker["NRestarts"]) == (0, 2)
+
+
 @pytest.fixture
 def sick(tmp_path, monkeypatch):
     """A service that never gets healthy; returns ``(summary, say)`` for its journal."""
@@ -48,7 +58,7 @@ def sick(tmp_path, monkeypatch):
     )  # fmt: skip
     deployments.write(deployment)
     state = {"ActiveState": "failed", "SubState": "x", "MainPID": 0, "NRestarts": 9}
-    monkeypatch.setattr(systemd, "show", lambda unit: state)
+    monkeypatch.setattr(systemd, "show", lambda units: dict.fromkeys(units, state))
 
     def say(text):
         monkeypatch.setattr(systemd, "journal", lambda unit: text)
