@@ -72,7 +72,7 @@ def test_save_outlives_a_power_loss(memory, opts, monkeypatch):
 
 
 def test_damaged_record_is_named(tmp_path):
-    """A record that cannot be read is no silent loss: its name and a remedy are said."""
+    """A record that cannot be read is no silent loss: it is named, with a remedy."""
     memory = records.Records(
         {**salt.config.master_config(None), "cachedir": str(tmp_path)}
     )

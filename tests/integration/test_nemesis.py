@@ -31,6 +31,6 @@ def test_cases_cover_every_deed_and_commit():
     assert {one.commit for one in cases} == set(plan.COMMITS)
     deeds = {fault.deed for one in cases for fault in one.faults}
     assert deeds == {
-        "service", "minion", "power", "cut", "freeze", "disk", "master", "runner",
-        "second",
+        "service", "minion", "power", "cut", "freeze", "disk", "clock", "master",
+        "runner", "second",
     }  # fmt: skip

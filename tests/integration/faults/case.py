@@ -1,6 +1,7 @@
 """One case from its beginning to its end."""
 
 import contextlib
+import os
 import queue
 import re
 import subprocess
@@ -8,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from faults import checks, plan
+from faults import checks, clocks, plan
 from faults.deeds import Nemesis
 from probe import Probe
 from repository import Repository
@@ -54,7 +55,7 @@ class Seen:
 def run(laboratory, case):
     """Release the case's commit while its faults happen; return what was seen."""
     _make_commit(laboratory, case)
-    branch = f"seed-{case.seed}"
+    branch = f"seed-{case.name}"
     before = laboratory.last_good()["commit"]
     seen = Seen(laboratory.commit(branch), before)
     with Probe(laboratory.url, per_second=_PER_SECOND) as probe:
@@ -72,15 +73,21 @@ def _release(laboratory, case, branch, seen):
         [laboratory.lab.home / "bin/salt-run", "holodeck.release", "guestbook",
          f"commit={seen.commit}", "env=demo", f"message={branch}"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, **clocks.skewed(case.skew_s)},
     )  # fmt: skip
     nemesis = Nemesis(laboratory, process)
     waiting = list(case.faults)
-    for line in _lines(process, seen):
-        seen.said.append(line)
+
+    def meet(line):
         while waiting and re.search(waiting[0].at, line):
             fault = waiting.pop(0)
             seen.met.append(fault)
             nemesis.do(fault)
+
+    meet(plan.START)
+    for line in _lines(process, seen):
+        seen.said.append(line)
+        meet(line)
     killed = any(fault.deed == "runner" for fault in seen.met)
     seen.code = None if killed else process.returncode
     return nemesis
@@ -127,13 +134,13 @@ def _make_commit(laboratory, case):
     repository = laboratory.repository
 
     def change():
-        text = f"Seed {case.seed}, {time.time_ns()}"
+        text = f"Seed {case.name}, {time.time_ns()}"
         repository.edit(
             "guestbook/templates/index.html", "<h1>", f"<!-- {text} --><h1>"
         )
         _CHANGES[case.commit](repository)
 
-    repository.branch(f"seed-{case.seed}", plan.COMMITS[case.commit], change)
+    repository.branch(f"seed-{case.name}", plan.COMMITS[case.commit], change)
     repository.push()
 
 

@@ -33,6 +33,9 @@ def _of_users(case, seen):
 def _allowed(case, seen):
     """Return how many requests may have been lost with their host."""
     lost = {f.deed for f in seen.met if f.deed in LOSSES and f.target in WEB}
+    if lost and case.commit == "sick":
+        # While one is sick and one is out of rotation, the third was lost.
+        return seen.tally.sent
     if lost & {"cut", "freeze"}:
         return int(seen.per_second * _UNSEEN_S / (len(WEB) - 1))
     return _IN_FLIGHT if lost else 0

@@ -4,8 +4,13 @@ import os
 import signal
 import time
 
+from faults import clocks
+from faults.plan import WEB
+
 _UNIT = "holodeck-guestbook.web.service"
 _PATIENCE_S = 90
+# What a minion's clock says from then on, in seconds beside the truth.
+_SKEWS = dict(zip(WEB, (3600, -3600, 86400), strict=True))
 
 
 class Nemesis:
@@ -27,6 +32,8 @@ class Nemesis:
         for verb, target in self._mends:
             if verb == "free":
                 self._inside(target, "rm", "-f", "/fill")
+            elif verb == "right":
+                self._inside(target, "sh", "-c", clocks.RIGHT)
             else:
                 self._act(verb, target)
             hosts.add(target)
@@ -47,6 +54,10 @@ class Nemesis:
 
     def _freeze(self, host):
         self._break("freeze", "thaw", host)
+
+    def _clock(self, host):
+        self._mends.append(("right", host))
+        self._inside(host, "sh", "-c", clocks.wrong(_SKEWS[host]))
 
     def _disk(self, host):
         self._mends.append(("free", host))

@@ -1,6 +1,7 @@
 """`tests/nemesis`: many cases in a laboratory of their own, and a table of them."""
 
 import argparse
+import concurrent.futures
 import json
 import sys
 import time
@@ -21,38 +22,55 @@ nemesis-web:
 def main():
     """Run the seeds; exit with 1 when an invariant was violated."""
     words = _words()
-    laboratory = Laboratory("nemesis", "hd-nem0", "10.79.0", 26505)
+    cases = _cases(words)
+    lanes = min(words.lanes, len(cases))
+    with concurrent.futures.ProcessPoolExecutor(lanes) as pool:
+        shares = [cases[lane::lanes] for lane in range(lanes)]
+        running = pool.map(_lane, range(lanes), shares, [words] * lanes)
+        found = {name: seen for share in running for name, seen in share.items()}
+    _sum_up(found)
+    sys.exit(any(found.values()))
+
+
+def _lane(number, cases, words):
+    """Run cases in a laboratory of their own; return ``{case: violations}``."""
+    name = f"nemesis{number}"
+    prefix, port = f"10.79.{number}", 26505 + 5 * number
+    laboratory = Laboratory(name, f"hd-nem{number}", prefix, port)
     laboratory.clear()
     laboratory.open()
     found = {}
     try:
         _prepare(laboratory)
-        for seed in _seeds(words):
-            found[seed] = _one(laboratory, plan.case(seed), words.verbose)
-            if found[seed] and words.stop:
+        for case in cases:
+            found[case] = _one(laboratory, plan.case(case), words.verbose)
+            if found[case] and words.stop:
                 break
     finally:
         if not words.keep:
             laboratory.lab.stop()
-    _sum_up(found)
-    sys.exit(any(found.values()))
+    return found
 
 
 def _words():
     parser = argparse.ArgumentParser(prog="tests/nemesis", add_help=False)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed")
+    parser.add_argument("--steps", action="store_true")
+    parser.add_argument("--lanes", type=int, default=1)
     parser.add_argument("--stop", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
 
-def _seeds(words):
+def _cases(words):
     if words.seed is not None:
         return [words.seed]
-    return range(words.first, words.first + words.seeds)
+    if words.steps:
+        return plan.every_step()
+    return [*map(str, range(words.first, words.first + words.seeds))]
 
 
 def _prepare(laboratory):
@@ -75,6 +93,8 @@ def _one(laboratory, case, verbose):
     seconds = time.monotonic() - started
     unmet = [fault for fault in case.faults if fault not in seen.met]
     shown = ", ".join(map(str, seen.met)) or "none"
+    if case.skew_s:
+        shown += f", runner's clock {case.skew_s:+d} s"
     if unmet:
         shown += f" (not met: {', '.join(map(str, unmet))})"
     failed = sum(seen.tally.failed.values())
@@ -82,12 +102,12 @@ def _one(laboratory, case, verbose):
     if seen.first["status"] != how:
         how = f"{seen.first['status']}, {case.end}: {how}"
     print(
-        f"{case.seed:>4}  {case.commit:<7} {how:<26} {failed:>3}/{seen.tally.sent:<5} "
+        f"{case.name:>10}  {case.commit:<7} {how:<26} {failed:>3}/{seen.tally.sent:<5} "
         f"{seconds:>4.0f} s  {shown}",
         flush=True,
     )
     for line in seen.violations:
-        print(f"      VIOLATED: {line}", flush=True)
+        print(f"            VIOLATED: {line}", flush=True)
     if verbose or seen.violations:
         print("\n".join(f"      | {line}" for line in seen.said), flush=True)
     return seen.violations

@@ -1,7 +1,8 @@
 """
-From a seed to a case: which commit is released, what breaks, and when.
+From a name to a case: which commit is released, what breaks, and when.
 
-Pure: the same seed is the same case everywhere.
+A number is a seed for chance; ``runner-07`` kills the runner at the seventh step. Pure:
+the same name is the same case everywhere.
 """
 
 import random
@@ -24,8 +25,12 @@ NEVER_SERVED = {"crash", "broken"}
 #: Those that take a host away from the network.
 LOSSES = {"power", "cut", "freeze"}
 
+START = "the start"
 _BUILD, _BYTES, _LAST = "building|built before", "hold the same bytes", "balancer  the"
 _FAILED, _BACK = "   failed  ", "     back  "
+
+
+_FIRST = (START, _BUILD, _BYTES)
 
 
 def _host_steps(number):
@@ -36,13 +41,23 @@ def _host_steps(number):
 
 _ONE, _TWO, _THREE = (_host_steps(number) for number in (1, 2, 3))
 _STEPS = {
-    "good": [_BUILD, _BYTES, *_ONE, *_TWO, *_THREE, _LAST],
-    "slow": [_BUILD, _BYTES, *_ONE, *_TWO, *_THREE, _LAST],
-    "crash": [_BUILD, _BYTES, *_ONE[:1], _FAILED, _BACK],
-    "broken": [_BUILD, _BYTES, *_ONE[:2], _FAILED, _BACK],
-    "last": [_BUILD, _BYTES, *_ONE, *_TWO, *_THREE[:2], _FAILED, _BACK],
-    "sick": [_BUILD, _BYTES, *_ONE, *_TWO[:1], _FAILED, _BACK],
+    "good": [*_FIRST, *_ONE, *_TWO, *_THREE, _LAST],
+    "slow": [*_FIRST, *_ONE, *_TWO, *_THREE, _LAST],
+    "crash": [*_FIRST, *_ONE[:1], _FAILED, _BACK],
+    "broken": [*_FIRST, *_ONE[:2], _FAILED, _BACK],
+    "last": [*_FIRST, *_ONE, *_TWO, *_THREE[:2], _FAILED, _BACK],
+    "sick": [*_FIRST, *_ONE, *_TWO[:1], _FAILED, _BACK],
 }
+# Every step that a release says, each once.
+_EVERY = [("good", step) for step in _STEPS["good"]]
+_EVERY += [(commit, s) for commit in ("broken", "last") for s in (_FAILED, _BACK)]
+# What is killed at every step, and where.
+_KILLS = {
+    "service": "demo-web2", "minion": "demo-web2", "builder": BUILDER, "master": "",
+    "runner": "",
+}  # fmt: skip
+# By how much the runner's clock may be wrong, in seconds.
+_SKEWS = (0, 0, 0, 0, 0, -3600, 3600)
 
 
 @dataclass(frozen=True)
@@ -64,10 +79,11 @@ class Fault:
 class Case:
     """One run."""
 
-    seed: int
+    name: str
     commit: str
     faults: tuple
     end: str
+    skew_s: int = 0
 
     @property
     def loses_a_host(self):
@@ -75,26 +91,36 @@ class Case:
         return any(f.deed in LOSSES and f.target in WEB for f in self.faults)
 
 
-def case(seed, without=()):
-    """
-    Return the :class:`Case` of a seed.
+def every_step():
+    """Return the names of the cases that kill each process at each step."""
+    return [f"{k}-{number:02d}" for k in _KILLS for number in range(len(_EVERY))]
 
-    without
-        Deeds that are not to be had where it runs.
-    """
-    chance = random.Random(seed)
+
+def case(name):
+    """Return the :class:`Case` of a name: a seed, or a kill and a step's number."""
+    kill, _, number = str(name).partition("-")
+    if number:
+        return _kill(kill, int(number))
+    chance = random.Random(int(name))
     commit = chance.choices([*COMMITS], weights=(10, 2, 2, 2, 2, 2))[0]
     many = chance.choices((0, 1, 2), weights=(2, 14, 4))[0]
-    faults = [_fault(chance, commit, without) for _ in range(many)]
+    faults = [_fault(chance, commit) for _ in range(many)]
     ordered = sorted(faults, key=lambda fault: _STEPS[commit].index(fault.at))
-    return Case(seed, commit, tuple(ordered), chance.choice(("resume", "abort")))
+    end = chance.choice(("resume", "abort"))
+    return Case(str(name), commit, tuple(ordered), end, chance.choice(_SKEWS))
 
 
-def _fault(chance, commit, without):
-    if commit == "sick":
-        # With a host less nothing might be left that is well.
-        without = (*without, *LOSSES)
-    deed = chance.choice([d for d in _DEEDS if d not in without])
+def _kill(kill, number):
+    commit, at = _EVERY[number]
+    deed = "minion" if kill == "builder" else kill
+    end = "abort" if number % 2 else "resume"
+    return Case(
+        f"{kill}-{number:02d}", commit, (Fault(deed, _KILLS[kill], at, 0),), end
+    )
+
+
+def _fault(chance, commit):
+    deed = chance.choice([*_DEEDS])
     at = chance.choice(_STEPS[commit])
     if deed == "disk":
         at = _BUILD
@@ -104,7 +130,8 @@ def _fault(chance, commit, without):
 #: What can break, and where.
 _DEEDS = {
     "service": WEB,
-    "minion": (*WEB, BALANCER, TESTER),
+    "minion": (*WEB, BALANCER, TESTER, BUILDER),
+    "clock": WEB,
     "power": (*WEB, TESTER, BUILDER),
     "cut": WEB,
     "freeze": (*WEB, TESTER),
