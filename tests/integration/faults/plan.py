@@ -114,15 +114,16 @@ def _kill(kill, number):
     commit, at = _EVERY[number]
     deed = "minion" if kill == "builder" else kill
     end = "abort" if number % 2 else "resume"
-    return Case(
-        f"{kill}-{number:02d}", commit, (Fault(deed, _KILLS[kill], at, 0),), end
-    )
+    # The runner has read the definition by then.
+    fault = Fault(deed, _KILLS[kill], at, 1.0 if at == START else 0.0)
+    return Case(f"{kill}-{number:02d}", commit, (fault,), end)
 
 
 def _fault(chance, commit):
     deed = chance.choice([*_DEEDS])
     at = chance.choice(_STEPS[commit])
-    if deed == "disk":
+    if deed == "disk" or (deed, at) == ("second", START):
+        # Of two that start at once either may be the first.
         at = _BUILD
     return Fault(deed, chance.choice(_DEEDS[deed]), at, round(chance.uniform(0, 1), 1))
 
