@@ -6,6 +6,7 @@ from holodeck import names
 
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_ENCRYPTED = "-----BEGIN PGP MESSAGE-----"
 _RESERVED_SETTINGS = frozenset(
     {
         "PORT",
@@ -36,6 +37,18 @@ def check_settings(values, path, faults):
         # The value is never shown: it may be a secret.
         if isinstance(value, (dict, list)) or value is None:
             faults.add(where, "must be text, a number or a boolean")
+        _check_decrypted(value, where, faults)
     for key, value in values.get("files", {}).items():
         if not _FILE.fullmatch(str(key)) or not isinstance(value, str):
             faults.add(f"{path}/files/{key}", "must be a plain file name with text")
+        _check_decrypted(value, f"{path}/files/{key}", faults)
+
+
+def _check_decrypted(value, where, faults):
+    """Salt's gpg renderer leaves what it cannot decrypt, and calls that a success."""
+    if _ENCRYPTED in str(value):
+        faults.add(
+            where,
+            "is still encrypted: the pillar's file needs the first line `#!yaml|gpg`, "
+            "and the master its key in `gpg_keydir`",
+        )

@@ -76,9 +76,9 @@ class Records:
             return self._cache.fetch(bank, key)
         except (SaltCacheError, SaltDeserializationError) as error:
             raise HolodeckError(
-                f"Record {bank}/{key}: salt.cache ({self._cache.driver}) cannot read it: "
-                f"{error} Bring it back from a backup, or remove it there; then what was "
-                "before it counts."
+                f"Record {bank}/{key}: salt.cache ({self._cache.driver}) cannot read "
+                f"it: {error} Bring it back from a backup, or remove it there; then "
+                "what was before it counts."
             ) from error
 
     def _newest_first(self, service, environment):

@@ -1,8 +1,10 @@
 """The shipped definition and each host's slice, by Salt's own pillar compiler."""
 
+import textwrap
 from contextlib import nullcontext
 from pathlib import Path
 
+import gpg_home
 import pytest
 import salt.config
 import salt.loader
@@ -152,6 +154,43 @@ def test_ext_pillar_tells_the_last_good_release(opts):
     found = _slice(opts, "demo-web1")["holodeck"]["services"]
     assert found["guestbook"]["release"]["commit"] == "1" * 40
     assert found["kinto"]["release"] is None
+
+
+@pytest.fixture
+def encrypted(opts, tmp_path):
+    """The example with its secret encrypted for the master's key; ``(opts, home)``."""
+    home = gpg_home.Home()
+    home.gpg("--quick-gen-key", "Pillar", "future-default", "default", "0")
+    secret = home.gpg("--encrypt", "--armor", "--recipient", "Pillar", text="hush: 7")
+    block = "|\n" + textwrap.indent(secret, " " * 14)
+    example = (_PACK / "pillar/holodeck/example.sls").read_text()
+    root = tmp_path / "pillar"
+    root.mkdir()
+    (root / "top.sls").write_text("base:\n  holodeck:\n    - holodeck\n")
+    (root / "holodeck.sls").write_text(
+        "#!jinja|yaml|gpg\n" + example.replace("only-for-this-demo", block)
+    )
+    own = {"pillar_roots": {"base": [str(root)]}, "gpg_keydir": home.path}
+    yield {**opts, **own}, home
+    home.close()
+
+
+def test_secrets_come_through_the_gpg_renderer(encrypted):
+    """Pillar keeps them encrypted; the web hosts' slice has them, no other role's."""
+    opts, _ = encrypted
+    web = _slice(opts, "demo-web1")["holodeck"]["services"]["guestbook"]
+    assert web["settings"]["GUESTBOOK_SECRET"] == "hush: 7"
+    for other in ("demo-tester1", "demo-builder1"):
+        assert "hush" not in str(_slice(opts, other))
+
+
+@pytest.mark.parametrize("must_succeed", [True, False])
+def test_secrets_that_stay_encrypted_are_refused(encrypted, must_succeed):
+    """A master without the key does not release the ciphertext as a password."""
+    opts, home = encrypted
+    home.gpg("--yes", "--delete-secret-keys", home.fingerprints("Pillar")[0])
+    with pytest.raises(HolodeckError, match=r"GUESTBOOK_SECRET: is still|Rendering"):
+        pillar.load({**opts, "gpg_decrypt_must_succeed": must_succeed})
 
 
 def test_config_digest_is_the_same_for_master_and_host(opts):
