@@ -1,11 +1,14 @@
-"""Clocks that are wrong: libfaketime, for the runner and for a host's minion."""
+"""Clocks that are wrong, for the runner and for a host's minion."""
 
 import base64
+import functools
 import gzip
+import subprocess
+import tempfile
 from pathlib import Path
 
-_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-_PLACE = "/usr/local/lib/libfaketime.so.1"
+_SOURCE = Path(__file__).with_name("clock.c")
+_PLACE = "/usr/local/lib/clock.so"
 _DROP_IN = "/etc/systemd/system/salt-minion.service.d/clock.conf"
 _RESTART = "systemctl daemon-reload; systemctl restart salt-minion"
 #: What makes a host's clock right again.
@@ -14,12 +17,12 @@ RIGHT = f"rm -f {_DROP_IN}; {_RESTART}"
 
 def skewed(seconds):
     """Return the environment of a process whose clock is wrong by ``seconds``."""
-    return _environment(seconds, _LIBRARY) if seconds else {}
+    return _environment(seconds, _library()) if seconds else {}
 
 
 def wrong(seconds):
     """Return the script after which a host's minion has a wrong clock."""
-    library = base64.b64encode(gzip.compress(_LIBRARY.read_bytes())).decode()
+    library = base64.b64encode(gzip.compress(_library().read_bytes())).decode()
     pairs = _environment(seconds, _PLACE).items()
     lines = "".join(f"Environment={name}={value}\\n" for name, value in pairs)
     return (
@@ -30,10 +33,18 @@ def wrong(seconds):
 
 
 def _environment(seconds, library):
-    return {
-        "LD_PRELOAD": str(library),
-        "FAKETIME": f"{seconds:+d}",
-        # Waiting must take as long as it takes.
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
+    return {"LD_PRELOAD": str(library), "CLOCK_SKEW_S": str(seconds)}
+
+
+def _library():
+    return Path(_compiled().name, "clock.so")
+
+
+@functools.cache
+def _compiled():
+    """Compile the wrong clock; return its folder, which goes with this process."""
+    folder = tempfile.TemporaryDirectory(prefix="holodeck-clock-")
+    library = Path(folder.name, "clock.so")
+    argv = ["cc", "-shared", "-fPIC", "-O1", "-o", library, _SOURCE]
+    subprocess.run(argv, check=True)
+    return folder
