@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import webtest
 
-from holodeck_http import client, urls
+from holodeck_http import asgi, client, urls
 
 _HIJACK = "WEBTEST_TARGET_URL"
 
@@ -74,9 +74,11 @@ class App(webtest.TestApp):
                 "as --http-target URL."
             )
         target = getattr(wsgi, "target", None)
-        # WebTest's lint judges applications, not the answers of live servers.
+        # WebTest's lint judges WSGI applications, not what others answer.
         super().__init__(
-            wsgi, extra_environ=target.environ if target else None, lint=target is None
+            wsgi,
+            extra_environ=target.environ if target else None,
+            lint=not (target or isinstance(wsgi, asgi.AsgiApp)),
         )
         self._guard = guard
 

@@ -48,6 +48,9 @@ class Target:
         The ``Host`` header, also TLS's server name; the URL's own by default.
     ca
         A file of PEM certificates to trust instead of the system's.
+    cert, key
+        Files of a client certificate and its key in PEM, for servers that ask for one;
+        ``key`` may be left out when ``cert`` holds both.
     deadline_s
         Seconds for one whole request, from connecting to the last byte.
     connect_s
@@ -61,6 +64,8 @@ class Target:
     url: str
     host: str | None = None
     ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
     deadline_s: float = 30
     connect_s: float = 5
     max_body_bytes: int = 16 << 20
@@ -70,6 +75,8 @@ class Target:
         problem = urls.problem(self.url)
         if problem:
             raise ValueError(f"Target {self.url!r}: {problem}")
+        if self.key and not self.cert:
+            raise ValueError(f"Target {self.url!r}: has a key, and no cert for it.")
 
     @property
     def parts(self):
@@ -201,6 +208,8 @@ def _pool(target):
         pool.ConnectionCls = deadline.PlainConnection
         return pool
     context = ssl.create_default_context(cafile=target.ca)
+    if target.cert:
+        context.load_cert_chain(target.cert, target.key)
     context.sslsocket_class = deadline.TLSSocket
     name, _ = urls.host_and_port(target.authority, "https")
     return urllib3.HTTPSConnectionPool(

@@ -8,7 +8,8 @@ KINDS = ("host", "balancer")
 #: Finds what a test left behind, whatever session it fled to.
 RUN_ID = "HOLODECK_WEBTEST_RUN"
 
-_FIELDS = ("name", "kind", "url", "host", "ca")
+_OPTIONS = ("host", "ca", "cert", "key")
+_FIELDS = ("name", "kind", "url", *_OPTIONS)
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -43,7 +44,7 @@ def _target_problems(target):
     problem = urls.problem(target.get("url"))
     if problem:
         found.append(f"url: {target.get('url')!r} {problem}")
-    for key in ("host", "ca"):
+    for key in _OPTIONS:
         value = target.get(key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             found.append(f"{key}: should be text, is {value!r}.")
@@ -75,7 +76,7 @@ def argv(python, target, paths, *, results, root, ini, allow_writes=False):
     command += ["-c", str(ini), f"--rootdir={root}", f"--confcutdir={root}"]
     command += [f"--http-target={target['url']}", f"--http-kind={target['kind']}"]
     command += [f"--http-results={results}"]
-    for key in ("host", "ca"):
+    for key in _OPTIONS:
         if target.get(key):
             command.append(f"--http-{key}={target[key]}")
     if allow_writes:

@@ -17,10 +17,16 @@ def pytest_addoption(parser):
     """Add the ``--http-*`` options."""
     group = parser.getgroup("http", "HTTP suites, in-process or live")
     add = group.addoption
-    add("--http-app", metavar="MODULE:ATTR", help="the WSGI application in-process")
+    add(
+        "--http-app",
+        metavar="MODULE:ATTR",
+        help="the WSGI or ASGI application in-process",
+    )
     add("--http-target", metavar="URL", help="test this live target instead")
     add("--http-host", metavar="NAME", help="Host header and TLS server name")
     add("--http-ca", metavar="FILE", help="trust these PEM certificates")
+    add("--http-cert", metavar="FILE", help="client certificate in PEM")
+    add("--http-key", metavar="FILE", help="its key, where the certificate has none")
     add(
         "--http-deadline",
         metavar="SECONDS",
@@ -35,7 +41,7 @@ def pytest_addoption(parser):
         help="run tests marked writes on a live target too",
     )
     add("--http-results", metavar="FILE", help="write JSON lines, one per test")
-    parser.addini("http_app", "the WSGI application as MODULE:ATTR")
+    parser.addini("http_app", "the WSGI or ASGI application as MODULE:ATTR")
 
 
 def pytest_configure(config):
@@ -49,7 +55,7 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
-    """Close the connections to a live target."""
+    """Close connections; let the application end."""
     suite.known(config).close()
 
 

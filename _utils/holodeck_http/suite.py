@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from holodeck_http import asgi
 from holodeck_http.app import App
 from holodeck_http.client import LiveApp, Target
 
@@ -48,8 +49,8 @@ class Suite:
         return None
 
     def close(self):
-        """Close the connections to a live target."""
-        if isinstance(self.wsgi, LiveApp):
+        """Close the connections to a live target; let an ASGI application end."""
+        if isinstance(self.wsgi, (LiveApp, asgi.AsgiApp)):
             self.wsgi.close()
 
 
@@ -94,6 +95,8 @@ def _live(config):
             url,
             host=option("--http-host"),
             ca=option("--http-ca"),
+            cert=option("--http-cert"),
+            key=option("--http-key"),
             deadline_s=option("--http-deadline"),
         )
         wsgi = LiveApp(target)
@@ -114,4 +117,10 @@ def _load(name):
     loaded = importlib.import_module(module)
     if not hasattr(loaded, attribute):
         pytest.fail(f"http_app {name!r}: {module} has no {attribute}.", pytrace=False)
-    return getattr(loaded, attribute)
+    app = getattr(loaded, attribute)
+    if not asgi.is_asgi(app):
+        return app
+    try:
+        return asgi.AsgiApp(app)
+    except ImportError as error:
+        pytest.fail(f"http_app {name!r}: {error}.", pytrace=False)
