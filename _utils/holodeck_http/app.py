@@ -1,6 +1,7 @@
 """WebTest's ``TestApp``, made safe for live targets and equal in-process."""
 
 import os
+import time
 from urllib.parse import urlsplit, urlunsplit
 
 import webtest
@@ -87,6 +88,31 @@ class App(webtest.TestApp):
         if isinstance(url_or_req, str):
             options["environ"] = {**self.extra_environ, **options.get("environ", {})}
         return super().request(url_or_req, status, expect_errors, **options)
+
+    def get_until(self, path, is_ready, within_s=10, every_s=0.1, **options):
+        """
+        GET ``path`` again and again until ``is_ready(answer)``; return that answer.
+
+        For what a service does a little later: a job that it queued, an entry that
+        reaches every host. No answer at all counts as not ready yet.
+
+        within_s, every_s
+            Seconds until it gives up with an ``AssertionError``, and between two
+            requests.
+        """
+        options.setdefault("status", "*")
+        end = time.monotonic() + within_s
+        while True:
+            try:
+                answer = self.get(path, **options)
+                if is_ready(answer):
+                    return answer
+                last = f"{answer.status}: {answer.text[:200] if answer.body else ''}"
+            except client.TransportError as error:
+                last = str(error)
+            if time.monotonic() > end:
+                raise AssertionError(f"GET {path}: not within {within_s} s; {last}")
+            time.sleep(every_s)
 
     def do_request(self, req, status=None, expect_errors=None):
         """Ask the guard, then send."""

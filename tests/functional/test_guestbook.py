@@ -83,17 +83,17 @@ def test_suite_in_process():
     """On a laptop the suite needs no server; only the balancer's test is skipped."""
     done = _pytest()
     assert done.returncode == 0, done.stdout
-    assert "19 passed, 1 skipped" in done.stdout
+    assert "22 passed, 1 skipped" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("options", "summary"),
     [
-        ([], "17 passed, 3 skipped"),
-        (["--http-allow-writes"], "19 passed, 1 skipped"),
-        (["--http-kind=balancer", "--http-allow-writes"], "17 passed, 3 skipped"),
-        (["--http-host=www.example.org"], "17 passed, 3 skipped"),
-        (["-m", "smoke"], "3 passed, 17 deselected"),
+        ([], "19 passed, 4 skipped"),
+        (["--http-allow-writes"], "22 passed, 1 skipped"),
+        (["--http-kind=balancer", "--http-allow-writes"], "19 passed, 4 skipped"),
+        (["--http-host=www.example.org"], "19 passed, 4 skipped"),
+        (["-m", "smoke"], "3 passed, 20 deselected"),
     ],
 )
 def test_suite_live(gunicorn, options, summary):

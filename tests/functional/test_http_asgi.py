@@ -28,7 +28,9 @@ def app(seen):
         seen.append("down")
 
     async def index(request):
-        return JSONResponse({"pool": request.state.pool, "q": dict(request.query_params)})
+        return JSONResponse(
+            {"pool": request.state.pool, "q": dict(request.query_params)}
+        )
 
     async def echo(request):
         form = await request.form() if request.method == "PUT" else None

@@ -191,6 +191,16 @@ def test_get_without_keep_alive_connects_anew(rude):
     assert len(set(rude.peers)) == 2
 
 
+def test_get_until_waits_for_what_comes_later(rude):
+    """An answer that is not ready, or none at all, is asked for again."""
+    app = _app(rude)
+    seen = app.get_until("/", lambda _: len(rude.requests) > 2, every_s=0)
+    assert (seen.text, len(rude.requests)) == ("hello", 3)
+    for path, last in (("/", "200 OK: hello"), ("/hang-up", "GET /hang-up at")):
+        with pytest.raises(AssertionError, match=f"not within 0 s; {last}"):
+            app.get_until(path, lambda _: False, within_s=0)
+
+
 def test_get_ipv6_target():
     """An IPv6 address works, with its brackets in the Host header."""
     if not socket.has_ipv6:

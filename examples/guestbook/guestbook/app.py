@@ -20,6 +20,7 @@ from guestbook.book import Book
 
 _NAME_MAX = 40
 _MESSAGE_MAX = 500
+_FILE_MAX = 20_000
 
 
 def create_app(config=None):
@@ -70,6 +71,19 @@ def _add_pages(app, book):
             flash(f"A message has 1 to {_MESSAGE_MAX} characters.")
             return render_template("index.html", entries=book.latest()), 422
         book.add(_guest(), message)
+        return redirect(f"{url_for('index')}#entries")
+
+    @app.post("/import")
+    def import_messages():
+        """Take a text file, one message a line."""
+        guest, file = _guest(), request.files.get("messages")
+        text = file.read(_FILE_MAX + 1) if file else b""
+        if not 0 < len(text) <= _FILE_MAX:
+            flash(f"Choose a text file of at most {_FILE_MAX} bytes.")
+            return render_template("index.html", entries=book.latest()), 422
+        lines = text.decode(errors="replace").splitlines()
+        for message in filter(None, map(_message, lines)):
+            book.add(guest, message)
         return redirect(f"{url_for('index')}#entries")
 
     @app.get("/guestbook")

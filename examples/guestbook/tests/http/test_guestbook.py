@@ -12,6 +12,7 @@ import os
 import uuid
 
 import pytest
+import webtest
 
 
 @pytest.mark.smoke
@@ -121,6 +122,28 @@ def test_guest_signs_by_api(guest):
     entry = guest.get(created.location).json
     assert (entry["author"], entry["message"]) == ("Ada", message)
     assert entry in guest.get("/api/entries").json["entries"]
+
+
+@pytest.mark.host_only
+@pytest.mark.writes
+def test_guest_imports_a_file(guest):
+    """Each line of an uploaded file becomes an entry; the form carries the file."""
+    lines = [f"Line {number} of {uuid.uuid4()}" for number in range(3)]
+    form = guest.get("/").forms["import"]
+    form["messages"] = webtest.Upload("book.txt", "\n".join(lines).encode())
+    form.submit(status=302)
+    # What is done a little later is asked for until it is there.
+    answer = guest.get_until("/api/entries", lambda answer: lines[-1] in answer)
+    assert [entry["message"] for entry in answer.json["entries"][:3]] == lines[::-1]
+
+
+@pytest.mark.harmless
+@pytest.mark.parametrize("content", [b"", b"x" * 20_001])
+def test_unfit_file_is_refused(guest, content):
+    """A file that is empty or too large is refused with the rule."""
+    form = guest.get("/").forms["import"]
+    form["messages"] = webtest.Upload("book.txt", content)
+    assert "20000 bytes" in form.submit(status=422).html.find(role="alert").text
 
 
 @pytest.mark.host_only
