@@ -7,7 +7,7 @@ from faults.plan import LOSSES, MAY_END_GOOD, NEVER_SERVED, WEB
 # Requests that may be on their way to a host in the moment it loses power.
 _IN_FLIGHT = 4
 # HAProxy needs this long to see that a host is silent: three checks and their timeouts.
-_UNSEEN_S = 6
+_UNSEEN_S = 8
 # A host that was without power starts its service, and HAProxy checks it.
 _SETTLE_S = 20
 
