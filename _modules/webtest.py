@@ -2,7 +2,7 @@
 Run a service's HTTP suite from this minion against live targets.
 
 The suite and its Python come from the bundle ``SERVICE-suite``; the pytest
-plugin comes with this pack. Results are kept in
+plugin comes with this pack. It runs as the user ``nobody``. Results are kept in
 ``/var/lib/holodeck/webtest/SERVICE/COMMIT/``.
 """
 
@@ -19,14 +19,14 @@ from pathlib import Path, PurePosixPath
 from salt.exceptions import SaltInvocationError
 
 import holodeck_http
-from holodeck import names
+from holodeck import masking, names
 from holodeck_http import checks as http_checks
-from holodeck_http import invocation, results, session
-from holodeck_io import files
+from holodeck_http import invocation, results, session, turnstile
+from holodeck_io import files, pillar
 from holodeck_io.errors import HolodeckError
 
-# Runs wait for answers most of the time, so they may outnumber the cores.
-_AT_ONCE = 8
+# However many may wait for answers: each takes some 60 MB.
+_AT_ONCE = 16
 # A release tests host by host: each is one run.
 _KEEP_RUNS = 100
 _OUTPUT_CHARS = 2000
@@ -40,6 +40,9 @@ def run(
     suite=None,
     checks=None,
     deadline_s=300,
+    test_s=60,
+    ready=None,
+    ready_s=15,
     allow_writes=False,
     bundle=None,
     reports=None,
@@ -54,8 +57,10 @@ def run(
         ``HOLODECK_COMMIT``.
     targets
         A list of ``{name, kind, url}``: ``kind`` is ``host`` or ``balancer``.
-        Optional are ``host`` (the ``Host`` header and TLS server name) and
-        ``ca`` (a file of certificates to trust).
+        Optional are ``host`` (the ``Host`` header and TLS server name), ``ca`` (a
+        file of certificates to trust), ``cert`` and ``key`` (files of a client's
+        certificate), and ``part`` (``[0, 2]``: the first half of the suite's files,
+        where two testers share the target).
     suite
         The suite's path inside the bundle; ``suite`` by default. Optional when
         there are checks.
@@ -64,6 +69,13 @@ def run(
     deadline_s
         Seconds for all targets together. What runs then is killed with all it
         started, what waits is reported as ``not-run``.
+    test_s
+        Seconds for each test.
+    ready
+        A path to wait for before the first test: a 2xx, and where the answer has a
+        header ``X-Holodeck-Commit``, that of the commit.
+    ready_s
+        Seconds to wait for that.
     allow_writes
         Also run tests marked ``writes``.
     bundle
@@ -74,9 +86,10 @@ def run(
 
     Returns ``{"ok", "targets", "report", "sha256"}``. ``targets`` gives for each
     name ``state`` (``passed``, ``failed``, ``error``, ``timeout``, ``not-run``,
-    ``no-tests`` or ``unreachable``), ``counts``, ``failures`` and ``seconds``. At
-    most 256 KiB; ``truncated`` says when reasons were cut. ``report`` is the path
-    of the full JSON lines on this minion.
+    ``no-tests`` or ``unreachable``), ``counts``, ``failures``, ``seconds`` and
+    ``http``, percentiles of its requests in ms. ``matrix`` tells how each test ended
+    on each target. At most 256 KiB; ``truncated`` says when something was cut.
+    ``report`` is the path of the full JSON lines on this minion.
 
     Raises :class:`SaltInvocationError` for wrong arguments and
     :class:`HolodeckError` when the tester lacks what the run needs.
@@ -88,38 +101,51 @@ def run(
         salt tester1 webtest.run guestbook 4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4 \
             targets='[{name: web1, kind: host, url: "http://10.0.0.7:8000"}]'
     """
-    _check_arguments(name, commit, targets, checks, deadline_s)
+    _check_arguments(name, commit, targets, checks, (deadline_s, test_s, ready_s))
+    settings = _settings(name)
     end = time.monotonic() + deadline_s
     bundle = Path(bundle or names.bundle_root(names.suite_bundle(name), commit))
     python, suite_folder = _tools(bundle, suite, checks)
     reports = Path(reports or f"{names.STATE}/webtest") / name
     folder = _new_folder(reports / commit)
+    options = [f"--http-test-s={test_s}", f"--http-ready-s={ready_s}"]
+    options += [f"--http-ready={ready}"] if ready else []
+    options += ["--http-allow-writes"] if allow_writes else []
     work = Path(tempfile.mkdtemp(prefix="holodeck-webtest-"))
     try:
-        job = _Job(work, folder, python, commit, allow_writes)
+        job = _Job(work, folder, python, commit, options, settings)
         job.add(suite_folder, checks)
         entries = _test_all(job, targets, end)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     summary = results.merge([target["name"] for target in targets], entries)
+    runs = {t["name"]: results.parse(_text(_lines(folder, t["name"]))) for t in targets}
+    summary["matrix"] = results.matrix(runs)
     report = _write_report(folder, summary)
     _prune(reports)
     located = {"report": str(report), "sha256": files.sha256_file(report)}
     return results.cap({**summary, **located})
 
 
-def _check_arguments(name, commit, targets, checks, deadline_s):
+def _settings(name):
+    """Return what the definition gives to this suite; secrets stand in no job."""
+    suites = pillar.own(__opts__, dict(__grains__)).get("suites", {})
+    return suites.get(name, {})
+
+
+def _check_arguments(name, commit, targets, checks, times):
     problems = []
     if not names.is_name(name):
         problems.append(f"name: {name!r} is not a service's name.")
     if not names.is_commit(commit):
         problems.append(f"commit: {commit!r} should be a full commit id, 40 digits.")
-    number = isinstance(deadline_s, (int, float)) and not isinstance(deadline_s, bool)
-    if not number or not 0 < deadline_s <= _DEADLINE_MAX_S:
-        problems.append(
-            f"deadline_s: {deadline_s!r} should be more than 0 seconds and at most "
-            f"{_DEADLINE_MAX_S}."
-        )
+    for key, value in zip(("deadline_s", "test_s", "ready_s"), times, strict=True):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 < value <= _DEADLINE_MAX_S:
+            problems.append(
+                f"{key}: {value!r} should be more than 0 seconds and at most "
+                f"{_DEADLINE_MAX_S}."
+            )
     problems += invocation.target_problems(targets)
     if checks:
         problems += http_checks.problems(checks)
@@ -154,16 +180,22 @@ def _tools(bundle, suite, checks):
 class _Job:
     """What is the same for each target of one run."""
 
-    def __init__(self, work, folder, python, commit, allow_writes):
+    def __init__(self, work, folder, python, commit, options, settings):
         self.work = work
         self.folder = folder
         self.python = python
         self.commit = commit
-        self.allow_writes = bool(allow_writes)
+        self.options = options
+        self.settings = settings
         self.root = work
         self.paths = []
         self.ini = work / "pytest.ini"
         self.ini.write_text("[pytest]\n")
+        # Salt's own copy lies where only root may look.
+        self.library = work / "library"
+        plugin = Path(holodeck_http.__file__).parent
+        shutil.copytree(plugin, self.library / plugin.name)
+        work.chmod(0o755)
 
     def add(self, suite, checks):
         """Take the suite's folder, the checks, or both."""
@@ -179,34 +211,47 @@ class _Job:
 
 def _test_all(job, targets, end):
     workers = min(_AT_ONCE, len(targets))
+    gate = turnstile.Turnstile()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         running = {
-            target["name"]: pool.submit(_test_one, job, target, end)
+            target["name"]: pool.submit(_test_one, job, target, end, gate)
             for target in targets
         }
         return {name: future.result() for name, future in running.items()}
 
 
-def _test_one(job, target, end):
+def _test_one(job, target, end, gate):
+    with gate.turn(end):
+        return _run_one(job, target, end)
+
+
+def _run_one(job, target, end):
     begin = time.monotonic()
     if begin >= end:
         return results.not_run("The deadline passed before its turn came.")
     home = job.work / f"home-{target['name']}"
-    home.mkdir()
+    home.mkdir(mode=0o700)
+    user = session.unprivileged()
+    if user:
+        os.chown(home, user.pw_uid, user.pw_gid)
     lines = _lines(job.folder, target["name"])
     log = lines.with_suffix(".log")
     status, timed_out = session.run(
-        _argv(job, target, lines),
+        _argv(job, target, home / lines.name),
         env=_environment(job, home),
         cwd=home,
         log=log,
         seconds=end - begin,
+        user=user,
     )
+    _take(job, home / lines.name, lines)
+    _take(job, log, log)
     entry = results.judge(
         results.parse(_text(lines)),
         exit_status=status,
         timed_out=timed_out,
         output=_text(log)[-_OUTPUT_CHARS:],
+        shared="part" in target,
     )
     return {**entry, "seconds": round(time.monotonic() - begin, 3)}
 
@@ -219,17 +264,24 @@ def _argv(job, target, lines):
         results=lines,
         root=job.root,
         ini=job.ini,
-        allow_writes=job.allow_writes,
+        options=job.options,
     )
+
+
+def _take(job, source, place):
+    """Keep what a run wrote, without the secrets that the suite was given."""
+    if source.is_file() and not source.is_symlink():
+        text = masking.mask(_text(source), map(str, job.settings.values()))
+        place.write_text(text, encoding="utf-8")
 
 
 def _environment(job, home):
     return invocation.environment(
-        # Where Salt put its copy of this pack's _utils.
-        library=Path(holodeck_http.__file__).parent.parent,
+        library=job.library,
         home=home,
         commit=job.commit,
         run_id=uuid.uuid4().hex,
+        settings=job.settings,
     )
 
 

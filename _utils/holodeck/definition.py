@@ -16,6 +16,7 @@ from holodeck.model import (
     InvalidDefinitionError,
     Placement,
     Rollout,
+    Tests,
 )
 
 _PORT_MAX = 65535
@@ -114,7 +115,9 @@ def _placement(service, data, path, faults):
     rules = schema.mapping(
         values.pop("rollout", {}), f"{path}/rollout", _ROLLOUT, faults
     )
+    tests = schema.mapping(values.pop("tests", {}), f"{path}/tests", _TESTS, faults)
     fields.check_settings(values, path, faults)
+    fields.check_settings(tests, f"{path}/tests", faults)
     if rules.get("promote") == "by-hand" and not rules.get("hold_s"):
         faults.add(
             f"{path}/rollout/promote", "needs hold_s: how long to wait for somebody"
@@ -123,7 +126,9 @@ def _placement(service, data, path, faults):
         return None
     if "batch" in rules:
         rules["batch"] = _listed(rules["batch"])
-    return Placement(service=service, rollout=Rollout(**rules), **values)
+    return Placement(
+        service=service, rollout=Rollout(**rules), tests=Tests(**tests), **values
+    )
 
 
 def _listed(batch):
@@ -254,6 +259,16 @@ _PLACEMENT = {
     "files": schema.Key(schema.table()),
     "allow_writes": schema.Key(schema.boolean()),
     "rollout": schema.Key(schema.table()),
+    "tests": schema.Key(schema.table()),
+}
+_FILE = schema.text(re.compile(r"/\S+"))
+_TESTS = {
+    "settings": schema.Key(schema.table()),
+    "ca": schema.Key(_FILE),
+    "cert": schema.Key(_FILE),
+    "key": schema.Key(_FILE),
+    "ready_s": schema.Key(schema.integer(1, 3600)),
+    "test_s": schema.Key(schema.integer(1, 3600)),
 }
 _ROLLOUT = {
     "batch": schema.Key(schema.check(_is_batch, _SIZES)),

@@ -88,6 +88,23 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class Tests:
+    """
+    How a service is tested in one environment. Times are in seconds.
+
+    ``settings`` are the environment variables that the suite's process gets, secrets
+    too; ``ca``, ``cert`` and ``key`` are files on testers.
+    """
+
+    settings: dict = field(default_factory=dict)
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    ready_s: int = 15
+    test_s: int = 60
+
+
+@dataclass(frozen=True)
 class Placement:
     """One service in one environment."""
 
@@ -98,6 +115,7 @@ class Placement:
     files: dict = field(default_factory=dict)
     allow_writes: bool = False
     rollout: Rollout = Rollout()
+    tests: Tests = Tests()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""Who goes when, and who tests whom."""
+"""Who goes when, and what is tested where."""
 
 import re
+from urllib.parse import urlsplit
 
 _PLACE = re.compile(r"^/\S+:\d+: ")
 _SHARE = re.compile(r"([1-9]\d?|100)%")
@@ -53,14 +54,6 @@ def batches(hosts, sizes, floor):
     return found
 
 
-def assign(testers, targets):
-    """Return ``{tester: [target, …]}``, dealt out in turn; none gets nothing."""
-    dealt = {}
-    for number, target in enumerate(targets):
-        dealt.setdefault(testers[number % len(testers)], []).append(target)
-    return dealt
-
-
 def port_of(listen):
     """Return the port of an HAProxy bind address such as ``*:80 ssl``."""
     return int(listen.split()[0].rpartition(":")[2])
@@ -76,9 +69,20 @@ def host_target(minion, address, port):
 
 
 def balancer_target(minion, address, placement):
-    """Return the suite's target for one balancer."""
-    url = placement.url or f"http://{_bracketed(address)}:{port_of(placement.listen)}"
-    return {"name": minion, "kind": "balancer", "url": url}
+    """
+    Return the suite's target for one balancer, at its own address.
+
+    Users know it by the place's ``url``, whose host it is asked for.
+    """
+    scheme = "https" if " ssl" in placement.listen else "http"
+    url = f"{scheme}://{_bracketed(address)}:{port_of(placement.listen)}"
+    named = {"host": urlsplit(placement.url).netloc} if placement.url else {}
+    return {"name": minion, "kind": "balancer", "url": url, **named}
+
+
+def url_target(placement):
+    """Return the suite's target for the address that users know, by its name."""
+    return {"name": "url", "kind": "balancer", "url": placement.url.rstrip("/")}
 
 
 def expected_digests(bundles):
@@ -97,13 +101,12 @@ def unproven(replies, expected):
     )
 
 
-def suite_reasons(result):
-    """Return the first reasons of a tester's result, one line a target."""
-    targets = result.get("targets") if isinstance(result, dict) else None
+def suite_reasons(rows):
+    """Return the first reasons of what failed, one text for each target."""
     return [
         f"{name}:{_shown(entry['failures'])}"
-        for name, entry in (targets or {}).items()
-        if isinstance(entry, dict) and entry.get("failures")
+        for name, entry in rows.items()
+        if entry["failures"]
     ]
 
 

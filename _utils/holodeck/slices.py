@@ -99,6 +99,9 @@ def _router(environment):
 def other(definition, environment, role):
     """Return the slice of a host without services: a tester or a builder."""
     found = {"environment": environment.name, "role": role}
+    if role == "tester":
+        settings = {n: p.tests.settings for n, p in environment.services.items()}
+        found["suites"] = {name: own for name, own in settings.items() if own}
     if role != "builder":
         return {**found, **_demanded(definition)}
     placed = [definition.services[name] for name in environment.services]

@@ -62,11 +62,13 @@ class App(webtest.TestApp):
         target.
     guard
         Called with each request's method before it is sent; may skip or raise.
+    watch
+        Called with each request and the seconds it took, also when none answered.
     """
 
     RequestClass = Request
 
-    def __init__(self, wsgi, guard=None):
+    def __init__(self, wsgi, guard=None, watch=None):
         if _HIJACK in os.environ:
             # WebTest would silently send every request there, writes of an
             # in-process suite too.
@@ -81,7 +83,7 @@ class App(webtest.TestApp):
             extra_environ=target.environ if target else None,
             lint=not (target or isinstance(wsgi, asgi.AsgiApp)),
         )
-        self._guard = guard
+        self._guard, self._watch = guard, watch
 
     def request(self, url_or_req, status=None, expect_errors=False, **options):
         """Send any request; like the other verbs it goes to the target's host."""
@@ -111,11 +113,18 @@ class App(webtest.TestApp):
             except client.TransportError as error:
                 last = str(error)
             if time.monotonic() > end:
-                raise AssertionError(f"GET {path}: not within {within_s} s; {last}")
+                raise AssertionError(f"GET {path}: not within {within_s:g} s; {last}")
             time.sleep(every_s)
 
     def do_request(self, req, status=None, expect_errors=None):
         """Ask the guard, then send."""
         if self._guard:
             self._guard(req.method)
-        return super().do_request(req, status, expect_errors)
+        # Whoever watches may want to see the body once more.
+        req.make_body_seekable()
+        started = time.monotonic()
+        try:
+            return super().do_request(req, status, expect_errors)
+        finally:
+            if self._watch:
+                self._watch(req, time.monotonic() - started)

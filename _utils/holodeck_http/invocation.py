@@ -9,7 +9,8 @@ KINDS = ("host", "balancer")
 RUN_ID = "HOLODECK_WEBTEST_RUN"
 
 _OPTIONS = ("host", "ca", "cert", "key")
-_FIELDS = ("name", "kind", "url", *_OPTIONS)
+_FIELDS = ("name", "kind", "url", "part", *_OPTIONS)
+_PARTS = 2
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -41,6 +42,9 @@ def _target_problems(target):
         found.append(f"name: {name!r} should be a host's name.")
     if target.get("kind") not in KINDS:
         found.append(f"kind: is {target.get('kind')!r}; use {' or '.join(KINDS)}.")
+    part = target.get("part", [0, 1])
+    if not _is_part(part):
+        found.append(f"part: is {part!r}; use [which, of how many], the first is 0.")
     problem = urls.problem(target.get("url"))
     if problem:
         found.append(f"url: {target.get('url')!r} {problem}")
@@ -51,7 +55,12 @@ def _target_problems(target):
     return found
 
 
-def argv(python, target, paths, *, results, root, ini, allow_writes=False):
+def _is_part(value):
+    numbers = isinstance(value, list) and len(value) == _PARTS
+    return numbers and all(type(n) is int for n in value) and 0 <= value[0] < value[1]
+
+
+def argv(python, target, paths, *, results, root, ini, options=()):
     """
     Return the command that tests one target.
 
@@ -68,8 +77,8 @@ def argv(python, target, paths, *, results, root, ini, allow_writes=False):
     ini
         An empty file: a repository's own pytest options are for laptops, may
         need plugins that a tester lacks, and must not change what is collected.
-    allow_writes
-        Whether tests marked ``writes`` run.
+    options
+        More of the plugin's options, which are the same for each target.
     """
     command = [str(python), "-m", "pytest", "-p", "holodeck_http.plugin"]
     command += ["-p", "no:cacheprovider", "-q", "-W", "ignore"]
@@ -79,19 +88,23 @@ def argv(python, target, paths, *, results, root, ini, allow_writes=False):
     for key in _OPTIONS:
         if target.get(key):
             command.append(f"--http-{key}={target[key]}")
-    if allow_writes:
-        command.append("--http-allow-writes")
-    return [*command, *map(str, paths)]
+    if "part" in target:
+        command.append("--http-part={}/{}".format(*target["part"]))
+    return [*command, *options, *map(str, paths)]
 
 
-def environment(*, library, home, commit, run_id):
+def environment(*, library, home, commit, run_id, settings):
     """
     Return the whole environment of a run: nothing of the minion's own gets in.
 
     A proxy, ``WEBTEST_TARGET_URL`` or ``PYTEST_ADDOPTS`` would send requests
     elsewhere or change what runs.
+
+    settings
+        What the definition gives to the suite, under its own names.
     """
     return {
+        **{name: str(value) for name, value in settings.items()},
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "HOME": str(home),

@@ -7,10 +7,19 @@ The pytest plugin: an ``app`` fixture that is in-process or live, and checks.
     $ pytest tests/http --http-target https://10.0.0.7:8000 --http-host www.example.org
 """
 
+import argparse
+import collections
+import contextlib
+import os
+import signal
+import threading
+
 import pytest
 
-from holodeck_http import checks, recorder, suite
+from holodeck_http import checks, dealing, recorder, suite
 from holodeck_http.items import CheckFile
+
+_RECORDER = "holodeck_http_recorder"
 
 
 def pytest_addoption(parser):
@@ -41,6 +50,31 @@ def pytest_addoption(parser):
         help="run tests marked writes on a live target too",
     )
     add("--http-results", metavar="FILE", help="write JSON lines, one per test")
+    add(
+        "--http-ready",
+        metavar="PATH",
+        help="wait until a live target answers PATH, before any test",
+    )
+    add(
+        "--http-ready-s",
+        metavar="SECONDS",
+        type=float,
+        default=15.0,
+        help="for that (default: 15)",
+    )
+    add(
+        "--http-test-s",
+        metavar="SECONDS",
+        type=float,
+        default=60.0,
+        help="for each test of a live target (default: 60)",
+    )
+    add(
+        "--http-part",
+        metavar="I/N",
+        type=_part,
+        help="run one of N parts of the files, the first is 0/N",
+    )
     parser.addini("http_app", "the WSGI or ASGI application as MODULE:ATTR")
 
 
@@ -51,7 +85,8 @@ def pytest_configure(config):
     suite.configure(config)
     path = config.getoption("--http-results")
     if path:
-        config.pluginmanager.register(recorder.Recorder(path), "holodeck_http_recorder")
+        tested = suite.known(config)
+        config.pluginmanager.register(recorder.Recorder(path, tested), _RECORDER)
 
 
 def pytest_unconfigure(config):
@@ -66,12 +101,101 @@ def pytest_collect_file(file_path, parent):
     return None
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Skip, with the reason, what makes no sense against this target."""
+    """
+    Choose what runs against this target, and in which order.
+
+    What makes no sense is skipped, with the reason. On a live target the smoke tests
+    go first; of files that several testers share only this one's stay.
+    """
+    tested = suite.known(config)
     for item in items:
-        reason = suite.known(config).unfit(item)
+        reason = tested.unfit(item)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+    config.stash[suite.TOTAL] = len(items)
+    part = config.getoption("--http-part")
+    if part:
+        sizes = collections.Counter(map(_file, items))
+        mine = dealing.files_of(sizes, *part)
+        items[:] = [item for item in items if _file(item) in mine]
+    if tested.kind:
+        items.sort(key=lambda item: item.get_closest_marker("smoke") is None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    """Wait for a live target before the first test."""
+    config = session.config
+    path, tested = config.getoption("--http-ready"), suite.known(config)
+    if not (path and tested.kind and session.items):
+        return
+    commit = os.environ.get("HOLODECK_COMMIT", "")
+    try:
+        tested.wait(path, commit, config.getoption("--http-ready-s"))
+    except pytest.fail.Exception as error:
+        writer = config.pluginmanager.get_plugin(_RECORDER)
+        if writer:
+            writer.not_ready(str(error))
+        raise session.Failed(str(error)) from error
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item):
+    """Give a test's fixtures a deadline."""
+    with _deadline(item):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """Give a test a deadline."""
+    with _deadline(item):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    """Give the end of a test's fixtures a deadline."""
+    with _deadline(item):
+        yield
+
+
+def _part(text):
+    which, _, parts = text.partition("/")
+    if not (which.isdigit() and parts.isdigit() and int(which) < int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} should be as 0/2")
+    return int(which), int(parts)
+
+
+def _file(item):
+    return item.nodeid.partition("::")[0]
+
+
+@contextlib.contextmanager
+def _deadline(item):
+    """Fail a test of a live target that does not end; others still get their turn."""
+    seconds = item.config.getoption("--http-test-s")
+    if suite.known(item.config).kind is None or not _may_alarm():
+        yield
+        return
+
+    def end(*_):
+        pytest.fail(f"did not end within {seconds:g} s", pytrace=False)
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _may_alarm():
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and hasattr(signal, "SIGALRM")
 
 
 @pytest.fixture

@@ -2,24 +2,28 @@
 The result file: JSON lines, each flushed at once, so that a kill loses nothing.
 
 ``{"event": "collected", "count": N}`` comes first, ``started`` and ``test`` for
-each test follow, ``finished`` comes last. :mod:`holodeck_http.results` reads it.
+each test follow, ``finished`` comes last. Where several testers share a target,
+``total`` counts the tests of all. :mod:`holodeck_http.results` reads it.
 """
 
 import json
 import time
 
+from holodeck_http import results, suite
 from holodeck_http.client import TransportError
 
 _WHY_CHARS = 4000
 #: Consecutive tests without any answer after which the target counts as dead:
 #: waiting for each of the rest would only burn the deadline.
 _GIVE_UP_AFTER = 3
+_BAD = ("failed", "error")
 
 
 class Recorder:
     """A pytest plugin that writes one result file."""
 
-    def __init__(self, path):
+    def __init__(self, path, tested):
+        self._tested = tested
         # Line buffering: each line is in the kernel's hands when written.
         self._file = open(path, "w", buffering=1, encoding="utf-8")  # noqa: SIM115
         self._begin = time.monotonic()
@@ -40,7 +44,8 @@ class Recorder:
     def pytest_collection_finish(self, session):
         """Say how many tests are to run."""
         self._session = session
-        self._write("collected", count=len(session.items))
+        total = session.config.stash.get(suite.TOTAL, len(session.items))
+        self._write("collected", count=len(session.items), total=total)
         for report in self._collect_errors:
             self._write(
                 "test",
@@ -56,6 +61,7 @@ class Recorder:
         """Say what runs, so that a kill shows the culprit."""
         self._reports = []
         self._kinds = {}
+        self._tested.last = None
         self._write("started", id=nodeid)
 
     def pytest_runtest_makereport(self, call):
@@ -77,20 +83,42 @@ class Recorder:
         if decisive is not None:
             fields.update(phase=decisive.when, why=_why(decisive))
             fields["kind"] = self._kinds.get(decisive.when, "")
+        if outcome in _BAD:
+            fields["curl"] = self._tested.curl()
         self._write("test", **fields)
-        self._give_up(fields.get("kind") == "TransportError")
+        self._give_up(fields)
 
-    def _give_up(self, silent):
-        self._silent = self._silent + 1 if silent else 0
+    def not_ready(self, why):
+        """Say that the target was not waited for in vain: no test has run."""
+        self._write(
+            "test", id="ready", outcome="error", phase="ready", why=why,
+            kind="TransportError", seconds=0,
+        )  # fmt: skip
+
+    def _give_up(self, fields):
+        is_silent = fields.get("kind") == "TransportError"
+        self._silent = self._silent + 1 if is_silent else 0
         if self._silent >= _GIVE_UP_AFTER:
-            self._session.shouldfail = (
-                f"{self._silent} tests in a row got no answer; gave up"
-            )
+            self._stop(f"{self._silent} tests in a row got no answer")
+        elif fields["outcome"] in _BAD and fields["id"] in self._smoke():
+            self._stop("a smoke test failed")
+
+    def _smoke(self):
+        """Return the ids of the smoke tests, where those of a live target go first."""
+        if self._tested.kind is None:
+            return set()
+        items = self._session.items
+        return {item.nodeid for item in items if item.get_closest_marker("smoke")}
+
+    def _stop(self, why):
+        self._write("stopped", why=why)
+        self._session.shouldfail = why
 
     def pytest_sessionfinish(self, exitstatus):
         """Say that the run came to its end."""
         seconds = round(time.monotonic() - self._begin, 3)
-        self._write("finished", exit=int(exitstatus), seconds=seconds)
+        http = results.percentiles(self._tested.seconds)
+        self._write("finished", exit=int(exitstatus), seconds=seconds, http=http)
 
     def pytest_unconfigure(self):
         """Close the file."""

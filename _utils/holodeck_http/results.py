@@ -7,21 +7,28 @@ is never passed.
 
 import copy
 import json
+import math
 
 #: Salt replaces returns over 1 MiB by a placeholder without an error.
 LIMIT_BYTES = 256 << 10
 
+# Fewer failures than this are kept only where the matrix is too large as well.
+_MATRIX_FAILURES = 100
 _NO_ANSWER = "TransportError"
+# Phases of what is told like a test, and is none.
+_NOT_RUN = ("collect", "ready")
 
 
 def parse(text):
     """
     Parse a result file; a last line cut by a kill is left out.
 
-    Returns ``{"collected": number or None, "tests": […], "running": id or None,
-    "exit": status or None}``.
+    Returns ``{"collected": number or None, "total": the same of all who share the
+    target, "tests": […], "running": id or None, "stopped": why or None, "exit": status
+    or None, "http": percentiles or None}``.
     """
-    run = {"collected": None, "tests": [], "running": None, "exit": None}
+    run = {"collected": None, "total": None, "tests": [], "running": None,
+           "stopped": None, "exit": None, "http": None}  # fmt: skip
     for line in text.splitlines():
         try:
             event = json.loads(line)
@@ -30,17 +37,20 @@ def parse(text):
             continue
         if kind == "collected":
             run["collected"] = event["count"]
+            run["total"] = event.get("total", event["count"])
         elif kind == "started":
             run["running"] = event["id"]
         elif kind == "test":
             run["tests"].append(event)
             run["running"] = None
+        elif kind == "stopped":
+            run["stopped"] = event["why"]
         elif kind == "finished":
-            run["exit"] = event["exit"]
+            run["exit"], run["http"] = event["exit"], event.get("http")
     return run
 
 
-def judge(run, *, exit_status, timed_out=False, output=""):
+def judge(run, *, exit_status, timed_out=False, output="", shared=False):
     """
     Say what one run against one target proved.
 
@@ -52,27 +62,55 @@ def judge(run, *, exit_status, timed_out=False, output=""):
         Whether the deadline killed it.
     output
         The end of what it printed, for the case that it never began.
+    shared
+        Whether other testers ran other files of the suite: this part may be empty.
 
-    Returns ``{"state", "counts", "failures"}``. ``state`` is ``passed`` only when
-    each collected test ran, at least one passed, none failed, and the run ended.
+    Returns ``{"state", "counts", "failures", "http"}``. ``state`` is ``passed`` only
+    when each collected test ran, at least one passed, none failed, and the run ended.
     """
     counts = dict.fromkeys(("passed", "failed", "error", "skipped"), 0)
     for test in run["tests"]:
         counts[test["outcome"]] = counts.get(test["outcome"], 0) + 1
-    counts["collected"] = run["collected"] or 0
+    counts["collected"], counts["total"] = run["collected"] or 0, run["total"] or 0
     bad = [
         test for test in run["tests"] if test["outcome"] not in ("passed", "skipped")
     ]
-    failures = [{"id": test["id"], "why": test.get("why", "")} for test in bad]
-    state, why = _state(run, counts, bad, exit_status, timed_out)
+    failures = [_failure(test) for test in bad]
+    empty = shared and bool(run["total"]) and not (bad or counts["passed"])
+    state, why = _state(run, counts, bad, exit_status, timed_out, empty)
     if why:
         where = run["running"] or "suite"
         failures.append({"id": where, "why": f"{why}\n{output}".strip()})
-    return {"state": state, "counts": counts, "failures": failures}
+    return {
+        "state": state, "counts": counts, "failures": failures, "http": run["http"],
+    }  # fmt: skip
 
 
-def _state(run, counts, bad, exit_status, timed_out):
-    ran = sum(test.get("phase") != "collect" for test in run["tests"])
+def _failure(test):
+    """Return what a person needs of a failed test: also how to send it again."""
+    found = {"id": test["id"], "why": test.get("why", "")}
+    return {**found, "curl": test["curl"]} if test.get("curl") else found
+
+
+def percentiles(seconds):
+    """
+    Return ``{"n", "p50", "p95", "p99", "max"}`` of how long requests took, in ms.
+
+    By nearest rank: a percentile is a request that happened. Without any, ``None``.
+    """
+    if not seconds:
+        return None
+    ordered = sorted(seconds)
+    found = {"n": len(ordered)}
+    for share in (50, 95, 99, 100):
+        rank = max(1, math.ceil(len(ordered) * share / 100))
+        name = "max" if share == 100 else f"p{share}"  # noqa: PLR2004
+        found[name] = round(ordered[rank - 1] * 1000, 2)
+    return found
+
+
+def _state(run, counts, bad, exit_status, timed_out, empty):
+    ran = sum(test.get("phase") not in _NOT_RUN for test in run["tests"])
     collected, ended = run["collected"], run["exit"]
     silent = bool(bad) and not counts["passed"]
     lost = silent and all(test.get("kind") == _NO_ANSWER for test in bad)
@@ -83,14 +121,21 @@ def _state(run, counts, bad, exit_status, timed_out):
         (lost, "unreachable", None),
         (collected is None, "error", f"The suite did not start ({status})."),
         (ended is None, "error", f"The run broke off ({status})."),
+        (empty and not collected, "passed", None),
         (not collected and not bad, "no-tests", "No test was collected."),
+        (run["stopped"], "failed", _stopped(run, collected, ran)),
         (ran != collected, "error", f"{collected} tests were collected, {ran} ran."),
         (bad, "failed", None),
         (exit_status or ended, "error", f"All tests passed, but {status}."),
+        (empty, "passed", None),
         (not counts["passed"], "no-tests", "All were skipped; nothing is proved."),
         (True, "passed", None),
     )
     return next((state, why) for broken, state, why in rules if broken)
+
+
+def _stopped(run, collected, ran):
+    return f"Stopped: {run['stopped']}; {(collected or 0) - ran} tests were not run."
 
 
 def not_run(why):
@@ -116,40 +161,24 @@ def merge(expected, entries):
     return {"ok": bool(targets) and passed, "targets": targets}
 
 
-def doubts(returned, expected):
+def matrix(runs):
     """
-    Return why a tester's answer does not prove that all targets passed.
+    Return ``{"ids": […], "rows": {target: {"outcomes", "ms"}}}`` of what ran where.
 
-    An empty list is proof. ``returned`` is whatever came back through Salt:
-    ``None`` from a lost minion, a traceback's text, a trimmed value.
-
-    expected
-        The names of the targets the tester was to test.
+    runs
+        ``{target: what parse returned}``. ``outcomes`` has a letter for each id, in
+        their order: ``P``, ``F``, ``E``, ``S``, or ``-`` for what did not run.
     """
-    if not isinstance(returned, dict) or not isinstance(returned.get("targets"), dict):
-        return [f"tester: gave no result but {str(returned)[:200]!r}."]
-    found = []
-    for name in expected:
-        entry = returned["targets"].get(name)
-        state = entry.get("state") if isinstance(entry, dict) else None
-        if state != "passed":
-            found.append(f"{name}: {state or 'no result came back'}.")
-        elif not _adds_up(entry.get("counts")):
-            found.append(f"{name}: says passed, but its counts do not add up.")
-    if not expected:
-        found.append("targets: none were to be tested; nothing is proved.")
-    if returned.get("ok") is not True and not found:
-        found.append("tester: says that not all is well.")
-    return found
-
-
-def _adds_up(counts):
-    try:
-        ran = counts["passed"] + counts["skipped"]
-        clean = counts["failed"] == counts["error"] == 0
-        return clean and counts["passed"] > 0 and ran == counts["collected"]
-    except (KeyError, TypeError):
-        return False
+    ids = list(dict.fromkeys(test["id"] for r in runs.values() for test in r["tests"]))
+    rows = {}
+    for target, run in runs.items():
+        tests = {test["id"]: test for test in run["tests"]}
+        found = [tests.get(name, {}) for name in ids]
+        rows[target] = {
+            "outcomes": "".join(test.get("outcome", "-")[0].upper() for test in found),
+            "ms": [round(test.get("seconds", 0) * 1000) for test in found],
+        }
+    return {"ids": ids, "rows": rows}
 
 
 def cap(summary, limit_bytes=LIMIT_BYTES):
@@ -157,7 +186,7 @@ def cap(summary, limit_bytes=LIMIT_BYTES):
     Return ``summary`` within ``limit_bytes`` of JSON; states and counts stay.
 
     The reasons are shortened first, then only the first failures of each target
-    are kept; ``truncated`` says so.
+    are kept, and the matrix is left out; ``truncated`` says so.
     """
     for why_chars, failures in ((2000, 200), (500, 100), (200, 20), (100, 5), (0, 1)):
         short = _shorten(summary, why_chars, failures)
@@ -168,10 +197,14 @@ def cap(summary, limit_bytes=LIMIT_BYTES):
 
 def _shorten(summary, why_chars, most):
     short = copy.deepcopy(summary)
+    if most < _MATRIX_FAILURES:
+        short.pop("matrix", None)
     for entry in short["targets"].values():
         for failure in entry["failures"]:
             failure["id"] = failure["id"][:300]
             failure["why"] = failure["why"][:why_chars]
+            if "curl" in failure:
+                failure["curl"] = failure["curl"][:why_chars]
         del entry["failures"][most:]
     if short != summary:
         short["truncated"] = True

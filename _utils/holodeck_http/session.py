@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,15 @@ from pathlib import Path
 from holodeck_http.invocation import RUN_ID
 
 _SWEEPS = 50
+_USER = "nobody"
 
 
-def run(argv, *, env, cwd, log, seconds):
+def unprivileged():
+    """Return the user that suites run as, or ``None`` where that cannot be changed."""
+    return None if os.geteuid() or not shutil.which("setpriv") else pwd.getpwnam(_USER)
+
+
+def run(argv, *, env, cwd, log, seconds, user=None):
     """
     Run ``argv`` and return ``(exit status, whether the deadline killed it)``.
 
@@ -28,10 +35,12 @@ def run(argv, *, env, cwd, log, seconds):
         whoever inherited it.
     seconds
         Until it is killed, with everything that it started.
+    user
+        Its entry of the password file; the caller's own by default.
     """
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            _with_parent(argv),
+            _wrapped(argv, user),
             env=env,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -51,10 +60,19 @@ def run(argv, *, env, cwd, log, seconds):
     return process.returncode, timed_out
 
 
-def _with_parent(argv):
-    """Make the command die with the minion's job, which cannot clean up then."""
+def _wrapped(argv, user):
+    """
+    Make the command die with the minion's job, which cannot clean up then.
+
+    It gains no privileges, and as another user it has none.
+    """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else argv
+    if not setpriv:
+        return argv
+    words = [setpriv, "--no-new-privs"]
+    if user:
+        words += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return [*words, "--pdeathsig", "KILL", "--", *argv]
 
 
 def _kill_group(leader):

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from holodeck_http import asgi
+from holodeck_http import asgi, curl
 from holodeck_http.app import App
 from holodeck_http.client import LiveApp, Target
 
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
+_COMMIT = "X-Holodeck-Commit"
 _KEY = pytest.StashKey()
+#: How many tests all testers of a target have together.
+TOTAL = pytest.StashKey()
 
 
 @dataclasses.dataclass
@@ -25,18 +28,51 @@ class Suite:
         ``host`` or ``balancer``; ``None`` in-process.
     read_only
         Whether requests that may change data are refused.
+    seconds
+        How long each request took, in their order.
+    last
+        The last request of the test that runs.
     """
 
     wsgi: Callable | None = None
     kind: str | None = None
     read_only: bool = False
+    seconds: list = dataclasses.field(default_factory=list)
+    last: object = None
 
     def app(self, node):
         """Return a fresh ``App``, without cookies, for one test."""
         allowed = not self.read_only or any(
             node.get_closest_marker(mark) for mark in ("writes", "harmless")
         )
-        return App(self.wsgi, guard=None if allowed else _refuse_writes)
+        guard = None if allowed else _refuse_writes
+        return App(self.wsgi, guard=guard, watch=self._watch)
+
+    def curl(self):
+        """Return the command that repeats the last request, or ``""``."""
+        target = getattr(self.wsgi, "target", None)
+        return curl.command(self.last, target) if target and self.last else ""
+
+    def wait(self, path, commit, within_s):
+        """
+        Return once the target answers ``path`` with a 2xx; else raise ``Failed``.
+
+        An answer that names another commit than ``commit`` in ``X-Holodeck-Commit``
+        is none: a balancer may still send requests to a host of before.
+        """
+
+        def is_ready(answer):
+            told = answer.headers.get(_COMMIT, commit)
+            return answer.status_int in range(200, 300) and told == commit
+
+        try:
+            App(self.wsgi).get_until(path, is_ready, within_s)
+        except AssertionError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from error
+
+    def _watch(self, request, seconds):
+        self.last = request
+        self.seconds.append(seconds)
 
     def unfit(self, node):
         """Return why ``node`` makes no sense against this target, or ``None``."""

@@ -74,17 +74,10 @@ class Fleet:
             raise CallFailedError(function, replies)
         return {host: reply.value for host, reply in replies.items()}
 
-    def call_each(self, arguments, function, deadline_s=60):
-        """
-        Return ``{host: value}`` of calls whose ``arguments`` differ by host.
-
-        Raises as :meth:`call` does.
-        """
+    def ask_each(self, arguments, function, deadline_s=60):
+        """Return ``{host: Reply}`` of calls whose ``arguments`` differ by host."""
         groups = [([host], own) for host, own in arguments.items()]
-        replies = self._run(groups, function, deadline_s)
-        if not all(reply.ok for reply in replies.values()):
-            raise CallFailedError(function, replies)
-        return {host: reply.value for host, reply in replies.items()}
+        return self._run(groups, function, deadline_s)
 
     def ask(self, hosts, function, deadline_s=60, **arguments):
         """Return ``{host: Reply}``, one for each host of the list."""

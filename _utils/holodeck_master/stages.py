@@ -5,7 +5,7 @@ Nothing here decides: it asks, and raises when the answer is no.
 """
 
 from holodeck import names, rollout, spec
-from holodeck_http import results as results_of_suites
+from holodeck_http import dealing, verdict
 from holodeck_io.errors import HolodeckError
 from holodeck_master import fleet
 
@@ -14,11 +14,19 @@ _GRACE_S = 15
 
 
 class SuiteFailedError(HolodeckError):
-    """The HTTP suite did not pass on every target."""
+    """
+    The HTTP suite did not pass on every target.
 
-    def __init__(self, faults, reasons):
+    ``hosts`` are those whose own fault that is, ``proof`` is what
+    :func:`holodeck_http.verdict.joined` found.
+    """
+
+    def __init__(self, proof):
+        faults = [f"{f['target']}: {f['why'].rstrip('.')}" for f in proof["faults"]]
+        reasons = rollout.suite_reasons(proof["rows"])
         super().__init__("\n".join(["The suite did not pass.", *faults, *reasons]))
-        self.hosts = {fault.partition(":")[0]: fault for fault in faults}
+        self.hosts = {f["target"]: f["why"] for f in proof["faults"] if f["is_own"]}
+        self.proof = proof
 
 
 def stage(world, plan, hosts, bundles):
@@ -99,17 +107,22 @@ def switch(world, plan, hosts, target, order):
 
 
 def suite_on_hosts(world, plan, commit, hosts):
-    """Run the suite from the testers against each of ``hosts``."""
+    """Run the suite from the testers against each of ``hosts``; return the proof."""
     addresses = world.records.addresses(plan.environment.name)
     targets = [
         rollout.host_target(host, addresses[host], plan.service.port) for host in hosts
     ]
-    dealt = rollout.assign(_testers(plan.environment), targets)
+    dealt = dealing.assign(_testers(plan.environment), targets)
     return _suite(world, plan, commit, dealt)
 
 
 def suite_on_balancers(world, plan, commit):
-    """Run the suite from every tester through every balancer."""
+    """
+    Run the suite from every tester through every balancer; return the proof.
+
+    Where users know the place by a name, that is tested too, as it resolves. Without
+    a balancer there is nothing to prove, and ``{}``.
+    """
     addresses = world.records.addresses(plan.environment.name)
     targets = [
         rollout.balancer_target(host, addresses[host], plan.placement)
@@ -122,6 +135,8 @@ def suite_on_balancers(world, plan, commit):
         targets.append(
             rollout.balancer_target("virtual-address", address, plan.placement)
         )
+    if plan.placement.url:
+        targets.append(rollout.url_target(plan.placement))
     dealt = dict.fromkeys(_testers(plan.environment), targets)
     return _suite(world, plan, commit, dealt)
 
@@ -166,39 +181,38 @@ def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):
 
 def _suite(world, plan, commit, dealt):
     """
-    Run the suite where it was dealt; return ``{tester: result}``.
+    Run the suite where it was dealt; return the proof that it passed.
 
     Raises :class:`SuiteFailedError` when a target did not pass, or a tester said
     nothing of one.
     """
+    rules = plan.placement.tests
+    files = {key: getattr(rules, key) for key in ("ca", "cert", "key")}
+    known = {key: file for key, file in files.items() if file}
     arguments = {
         tester: {
             "name": plan.service.name,
             "commit": commit,
-            "targets": targets,
+            "targets": [{**target, **known} for target in targets],
             "suite": "suite" if plan.service.suite else None,
             "checks": plan.service.checks or None,
             "deadline_s": plan.rules.suite_s,
+            "test_s": rules.test_s,
+            "ready": plan.service.health,
+            "ready_s": rules.ready_s,
             "allow_writes": plan.placement.allow_writes,
         }
         for tester, targets in dealt.items()
     }
-    results = world.fleet.call_each(
+    replies = world.fleet.ask_each(
         arguments, "webtest.run", deadline_s=plan.rules.suite_s + _GRACE_S
     )
-    faults = [
-        f"{fault.rstrip('.')} (tested from {tester})"
-        for tester, targets in dealt.items()
-        for fault in results_of_suites.doubts(
-            results[tester], [target["name"] for target in targets]
-        )
-    ]
-    if faults:
-        reasons = [
-            r for result in results.values() for r in rollout.suite_reasons(result)
-        ]
-        raise SuiteFailedError(faults, reasons)
-    return results
+    answers = {tester: reply.value for tester, reply in replies.items() if reply.ok}
+    lost = {tester: reply.error for tester, reply in replies.items() if not reply.ok}
+    proof = verdict.joined(dealt, answers, lost)
+    if proof["faults"]:
+        raise SuiteFailedError(proof)
+    return proof
 
 
 def _testers(environment):

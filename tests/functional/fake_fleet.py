@@ -62,13 +62,13 @@ class Fleet:
         replies = self.ask(hosts, function, deadline_s, **arguments)
         return self._values(function, replies)
 
-    def call_each(self, arguments, function, deadline_s=60):
-        """Return the values of calls that differ by host."""
+    def ask_each(self, arguments, function, deadline_s=60):
+        """Return the replies to calls that differ by host."""
         replies = {}
         for host, own in arguments.items():
             replies[host] = self._reply(host, function, own)
         self._watch()
-        return self._values(function, replies)
+        return replies
 
     def ask(self, hosts, function, deadline_s=60, **arguments):
         """Return one reply for each host."""
@@ -235,7 +235,8 @@ class Fleet:
         for target in targets:
             if target in self.hosts:
                 self.hosts[target].tested = self.hosts[target].commit
-        counts = {"collected": 1, "passed": 1, "skipped": 0, "failed": 0, "error": 0}
+        counts = {"collected": 1, "passed": 1, "skipped": 0, "failed": 0, "error": 0,
+                  "total": 1}  # fmt: skip
         return {
             "ok": True,
             "targets": {

@@ -220,7 +220,7 @@ def test_results_tell_each_outcome(suite, pytester):
     )
     suite("--http-results", "r.jsonl")
     lines = (pytester.path / "r.jsonl").read_text().splitlines()
-    assert json.loads(lines[0]) == {"event": "collected", "count": 6}
+    assert json.loads(lines[0]) == {"event": "collected", "count": 6, "total": 6}
     assert json.loads(lines[-1])["event"] == "finished"
     assert _outcomes(pytester.path / "r.jsonl") == {
         "test_passes": "passed",
@@ -243,6 +243,36 @@ def test_results_of_a_suite_that_cannot_be_imported(suite, pytester):
     entry = results.judge(run, exit_status=result.ret)
     assert entry["state"] == "failed"
     assert "nothing_of_this_name" in entry["failures"][0]["why"]
+
+
+def test_smoke_goes_first_and_decides(suite, pytester, live):
+    """On a live target smoke tests run first; one that fails ends the run."""
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+        def test_slow(app): app.get("/")
+        @pytest.mark.smoke
+        def test_good(app): app.get("/")
+        @pytest.mark.smoke
+        def test_bad(app): app.get("/", status=500)
+        def test_later(app): app.get("/")
+        """
+    )
+    result = suite("--http-target", live.url, "--http-results", "r.jsonl")
+    run = results.parse((pytester.path / "r.jsonl").read_text())
+    names = [test["id"].split("::")[1] for test in run["tests"]]
+    assert names == ["test_good", "test_bad"]
+    entry = results.judge(run, exit_status=result.ret)
+    assert entry["state"] == "failed"
+    assert "a smoke test failed; 2 tests were not run" in entry["failures"][-1]["why"]
+    # In-process the order of the files stays, and nothing is left out.
+    suite().assert_outcomes(passed=3, failed=1)
+
+
+def test_part_is_checked(suite, pytester):
+    """A part that cannot be is a usage error."""
+    pytester.makepyfile(test_it="def test_get(app): pass")
+    assert suite("--http-part", "2/2").ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_results_dead_target_gives_up_early(suite, pytester):

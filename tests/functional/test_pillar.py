@@ -130,7 +130,7 @@ def test_ext_pillar_gives_each_role_its_own(opts):
     assert web["services"]["guestbook"]["settings"]["GREETING"] == "Welcome to the demo"
     assert web["services"]["guestbook"]["release"] is None
     tester = _slice(opts, "demo-tester1")["holodeck"]
-    assert tester == {"environment": "demo", "role": "tester"}
+    assert tester == {"environment": "demo", "role": "tester", "suites": {}}
     _remember(opts)
     balancer = _slice(opts, "demo-balancer1")["holodeck"]
     assert len(balancer["services"]["guestbook"]["servers"]) == 3

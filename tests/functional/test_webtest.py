@@ -4,14 +4,16 @@
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from salt.exceptions import SaltInvocationError
-from tester import COMMIT, PACK, SUITE, bundle, loaded, run, target, web
+from tester import COMMIT, PACK, SUITE, bundle, given, loaded, run, target, web
+from web_server import serving
 
-from holodeck_http import results
+from holodeck_http import results, verdict
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 
@@ -21,7 +23,7 @@ def test_run_good_target_is_ok(run, web):
     answer = run([web])
     assert answer["ok"] is True
     assert answer["targets"]["web1"]["counts"]["passed"] == 2
-    assert results.doubts(answer, ["web1"]) == []
+    assert verdict.joined({"t1": [web]}, {"t1": answer}, {})["faults"] == []
 
 
 def test_run_keeps_a_full_report(run, web):
@@ -44,6 +46,122 @@ def test_run_leaves_the_bundle_as_it_was(run, web, bundle):
     before = files.tree_digest(bundle)
     run([web])
     assert files.tree_digest(bundle) == before
+
+
+def test_run_parts_make_a_whole(run, web, bundle):
+    """Two testers that share a target run each file once, and prove it together."""
+    for number in range(4):
+        file = bundle / "suite" / f"test_{number}.py"
+        file.write_text("def test_a(app): pass\ndef test_b(app): app.get('/')\n")
+    dealt = {f"t{n}": [{**web, "part": [n, 2]}] for n in range(2)}
+    answers = {tester: run(targets) for tester, targets in dealt.items()}
+    found = verdict.joined(dealt, answers, {})
+    assert found["faults"] == []
+    assert found["rows"]["web1"]["counts"]["passed"] == 10
+    ran = [set(answer["matrix"]["ids"]) for answer in answers.values()]
+    assert not ran[0] & ran[1]
+    assert len(ran[0] | ran[1]) == 10
+
+
+def test_run_part_that_is_empty_is_no_failure(run, web):
+    """A suite of one file leaves nothing for the second tester."""
+    dealt = {f"t{n}": [{**web, "part": [n, 2]}] for n in range(2)}
+    answers = {tester: run(targets) for tester, targets in dealt.items()}
+    assert verdict.joined(dealt, answers, {})["faults"] == []
+
+
+def test_run_gives_secrets_to_the_suite_alone(run, web, given):
+    """A suite logs in with what pillar has; no report, reason or curl line shows it."""
+    given["PASSWORD"] = "correct horse"
+    source = """
+    import os
+    def test_no(app):
+        app.post("/login", {"password": os.environ["PASSWORD"]}, status=403)
+    def test_also(app):
+        raise ValueError("no " + os.environ["PASSWORD"])
+    """
+    answer = run([web], source, allow_writes=True)
+    assert answer["targets"]["web1"]["counts"]["failed"] == 2
+    assert "no ******" in json.dumps(answer)
+    for path in Path(answer["report"]).parent.iterdir():
+        assert "horse" not in path.read_text()
+    assert "horse" not in json.dumps(answer)
+
+
+def test_run_as_nobody(run, web, tmp_path):
+    """A suite is no root on the tester, and gains nothing by a set-uid program."""
+    source = """
+    import os, subprocess
+    def test_who():
+        assert os.getuid() not in (0, None)
+        assert os.getgroups() in ([], [os.getgid()])
+        assert "NoNewPrivs:\t1" in open("/proc/self/status").read()
+        open("here", "w").close()
+    """
+    entry = run([web], source)["targets"]["web1"]
+    assert entry["state"] == "passed", entry["failures"]
+
+
+def test_run_slow_test_leaves_the_others_their_turn(run, web):
+    """One test that hangs fails by itself, long before the run's deadline."""
+    source = """
+    import time
+    def test_hangs(): time.sleep(60)
+    def test_after(app): app.get("/")
+    """
+    entry = run([web], source, test_s=1)["targets"]["web1"]
+    assert (entry["counts"]["failed"], entry["counts"]["passed"]) == (1, 1)
+    assert entry["failures"][0]["why"].endswith("did not end within 1 s")
+
+
+def test_run_failed_request_can_be_sent_again(run, web):
+    """A failure carries the curl line that shows it once more."""
+    source = """
+    def test_no(app):
+        app.post_json("/a%20b?c=d", {"e": "it's"}, status=201)
+    """
+    answer = run([web], source, allow_writes=True)
+    [failure] = answer["targets"]["web1"]["failures"]
+    done = subprocess.run(
+        failure["curl"], shell=True, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[0].split()[1] == "200"
+    assert done.stdout.endswith("hello")
+    assert failure["curl"].startswith("curl -sS -i -X POST")
+
+
+def test_run_waits_until_the_target_is_ready(run, web):
+    """No test runs before the target answers, and one that never does is named."""
+    assert run([web], ready="/")["ok"] is True
+    entry = run([target("web1", 1)], ready="/", ready_s=1)["targets"]["web1"]
+    assert entry["state"] == "unreachable"
+    [failure] = entry["failures"]
+    assert failure["id"] == "ready"
+    assert "GET /: not within 1 s" in failure["why"]
+    assert "refused" in failure["why"]
+
+
+def test_run_waits_for_the_commit(run):
+    """A target that says it runs another commit is not tested in its place."""
+
+    def old(environ, start_response):
+        start_response("200 OK", [("X-Holodeck-Commit", "0" * 40)])
+        return [b"hello"]
+
+    with serving(old) as server:
+        answer = run([target("web1", server.server_port)], ready="/", ready_s=1)
+    assert answer["ok"] is False
+    assert answer["targets"]["web1"]["counts"]["passed"] == 0
+
+
+def test_run_tells_how_long_requests_took(run, web):
+    """Percentiles come with each target, and each test's time in the matrix."""
+    answer = run([web], "def test_one(app): [app.get('/') for _ in range(20)]")
+    http = answer["targets"]["web1"]["http"]
+    assert http["n"] == 20
+    assert 0 < http["p50"] <= http["p95"] <= http["max"]
+    assert answer["matrix"]["ids"] == ["test_it.py::test_one"]
+    assert answer["matrix"]["rows"]["web1"]["outcomes"] == "P"
 
 
 def test_run_ignores_the_minions_environment(run, web, monkeypatch):

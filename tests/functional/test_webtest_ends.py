@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tester import COMMIT, PACK, bundle, loaded, run, web
+from tester import COMMIT, PACK, bundle, given, loaded, run, web
 
 
 def _alive(pid):
@@ -81,7 +81,11 @@ def test_run_killed_job_takes_its_suite_along(web, bundle, tmp_path):
             ini="/dev/null",
         )
         env = invocation.environment(
-            library=PACK / "_utils", home=tmp_path, commit=COMMIT, run_id="killed"
+            library=PACK / "_utils",
+            home=tmp_path,
+            commit=COMMIT,
+            run_id="killed",
+            settings={},
         )
         log = tmp_path / "log"
         session.run(argv, env=env, cwd=tmp_path, log=log, seconds=120)

@@ -10,6 +10,8 @@ import salt.config
 import salt.loader
 from web_server import serving
 
+from holodeck_io import pillar
+
 PACK = Path(__file__).parents[2]
 COMMIT = "4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4"
 SUITE = """
@@ -45,6 +47,10 @@ def bundle(tmp_path):
     """A tester's bundle: this interpreter, and a suite that can be replaced."""
     root = tmp_path / "bundle"
     (root / "bin").mkdir(parents=True)
+    # Suites run as nobody, who may pass through to a bundle as on a real tester.
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    tmp_path.chmod(0o777)
     python = root / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
@@ -53,7 +59,16 @@ def bundle(tmp_path):
 
 
 @pytest.fixture
-def run(loaded, bundle, tmp_path):
+def given(monkeypatch):
+    """What pillar gives to the suite: nothing, until a test puts something in."""
+    settings = {}
+    own = {"suites": {"guestbook": settings}}
+    monkeypatch.setattr(pillar, "own", lambda _opts, _grains: own)
+    return settings
+
+
+@pytest.fixture
+def run(loaded, bundle, given, tmp_path):
     """``webtest.run`` with the bundle's suite replaced by the given source."""
 
     def call(targets, source=SUITE, **options):

@@ -129,6 +129,9 @@ _CASES = [
     (f"{_PLACE}/rollout/promote", "by-hand", f"{_PLACE}/rollout/promote: needs hold_s"),
     (f"{_PLACE}/rollout/failures", -1, f"{_PLACE}/rollout/failures: should be a whole"),
     (f"{_PLACE}/rollout/speed", 1, f"{_PLACE}/rollout/speed: is unknown"),
+    (f"{_PLACE}/tests/ca", "ca.pem", f"{_PLACE}/tests/ca: 'ca.pem' does not match"),
+    (f"{_PLACE}/tests/test_s", 0, f"{_PLACE}/tests/test_s: should be a whole number"),
+    (f"{_PLACE}/tests/settings", {"A B": 1}, f"{_PLACE}/tests/settings/A B: is not a"),
     (f"{_PLACE}/settings/HOLODECK_COMMIT", "x", f"{_PLACE}/settings/HOLODECK_COM"),
 ]  # fmt: skip
 

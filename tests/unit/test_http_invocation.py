@@ -37,6 +37,8 @@ def test_target_problems_good_targets_have_none():
         ({"url": "http://10.0.0.7/app"}, "targets/0/url"),
         ({"hots": "x"}, "targets/0/hots: is unknown"),
         ({"host": ""}, "targets/0/host"),
+        ({"part": [2, 2]}, "targets/0/part: is [2, 2]; use [which, of how many]"),
+        ({"part": "0/2"}, "targets/0/part"),
     ],
 )
 def test_target_problems_name_path_and_rule(change, fault):
@@ -59,8 +61,14 @@ def test_environment_holds_nothing_of_the_minion(monkeypatch):
     """Proxies and WebTest's own switch never reach a suite."""
     monkeypatch.setenv("http_proxy", "http://proxy.invalid")
     monkeypatch.setenv("WEBTEST_TARGET_URL", "http://live.invalid")
-    env = invocation.environment(library="/l", home="/h", commit="c", run_id="t")
+    env = invocation.environment(
+        library="/l", home="/h", commit="c", run_id="t",
+        settings={"PASSWORD": 7, "PATH": "/mine"},
+    )  # fmt: skip
     assert not {"http_proxy", "WEBTEST_TARGET_URL"} & set(env)
+    # What the definition gives comes along, and replaces nothing of ours.
+    assert env["PASSWORD"] == "7"
+    assert env["PATH"].startswith("/usr/local/bin")
 
 
 def test_escape_keeps_escapes_and_mends_the_rest():

@@ -11,8 +11,8 @@ def _lines(*events):
     return "".join(json.dumps(event) + "\n" for event in events)
 
 
-def _collected(count):
-    return {"event": "collected", "count": count}
+def _collected(count, total=None):
+    return {"event": "collected", "count": count, "total": total or count}
 
 
 def _test(outcome, kind="", why="because"):
@@ -141,44 +141,16 @@ def test_merge_no_targets_is_not_ok():
 
 _PASSED = {
     "state": "passed",
-    "counts": {"passed": 1, "failed": 0, "error": 0, "skipped": 1, "collected": 2},
+    "counts": {
+        "passed": 1,
+        "failed": 0,
+        "error": 0,
+        "skipped": 1,
+        "collected": 2,
+        "total": 2,
+    },
     "failures": [],
 }
-
-
-def test_doubts_whole_answer_leaves_none():
-    """A complete answer is proof."""
-    assert results.doubts({"ok": True, "targets": {"a": _PASSED}}, ["a"]) == []
-
-
-@pytest.mark.parametrize(
-    "returned",
-    [
-        None,
-        False,
-        "VALUE_TRIMMED",
-        "The minion function caused an exception",
-        {},
-        {"ok": True},
-        {"ok": True, "targets": "VALUE_TRIMMED"},
-        {"ok": True, "targets": {}},
-        {"ok": True, "targets": {"a": "VALUE_TRIMMED"}},
-        {"ok": True, "targets": {"a": {"state": "passed"}}},
-        {"ok": True, "targets": {"a": {**_PASSED, "state": "failed"}}},
-        {"ok": True, "targets": {"a": {**_PASSED, "counts": {"passed": 1}}}},
-        {"ok": True, "targets": {"b": _PASSED}},
-        {"ok": False, "targets": {"a": _PASSED}},
-        {"targets": {"a": _PASSED}},
-    ],
-)
-def test_doubts_lost_or_trimmed_answer_raises_them(returned):
-    """Whatever Salt makes of a lost answer, it is no proof."""
-    assert results.doubts(returned, ["a"])
-
-
-def test_doubts_no_expected_target_raises_them():
-    """To expect nothing proves nothing."""
-    assert results.doubts({"ok": True, "targets": {}}, [])
 
 
 def test_cap_keeps_states_and_counts():
@@ -197,3 +169,68 @@ def test_cap_small_summary_is_untouched():
     """What fits is returned as it is."""
     summary = {"ok": True, "targets": {"a": _PASSED}}
     assert results.cap(summary) == summary
+
+
+def test_cap_leaves_the_matrix_out_before_the_last_reasons():
+    """What a page shows is worth less than why a release failed."""
+    row = {"outcomes": "P" * 9000, "ms": [1] * 9000}
+    rows = {f"web{number}": row for number in range(20)}
+    summary = {
+        "ok": True,
+        "targets": {"a": _PASSED},
+        "matrix": {"ids": [], "rows": rows},
+    }
+    short = results.cap(summary)
+    assert "matrix" not in short
+    assert short["truncated"] is True
+
+
+def test_judge_smoke_failure_stops_and_says_so():
+    """What was left out after a smoke test is counted, not passed over."""
+    entry = _judge(
+        _collected(9), _test("failed"), {"event": "stopped", "why": "smoke"},
+        _finished(1), exit_status=1,
+    )  # fmt: skip
+    assert entry["state"] == "failed"
+    assert entry["failures"][-1]["why"] == "Stopped: smoke; 8 tests were not run."
+
+
+def test_judge_target_that_is_never_ready_is_unreachable():
+    """Waiting in vain is told apart from tests that fail."""
+    ready = {**_test("error", kind="TransportError"), "phase": "ready"}
+    entry = _judge(_collected(9), ready, _finished(1), exit_status=1)
+    assert entry["state"] == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [([_collected(0, 3), _finished(5)], 5),
+     ([_collected(1, 3), _test("skipped"), _finished()], 0)],
+)  # fmt: skip
+def test_judge_empty_part_is_no_failure(events, status):
+    """Where several testers share the files, one of them may have nothing to run."""
+    assert _judge(*events, exit_status=status, shared=True)["state"] == "passed"
+    assert _judge(*events, exit_status=status)["state"] == "no-tests"
+
+
+def test_percentiles_are_requests_that_happened():
+    """By nearest rank, in milliseconds; nothing sent is nothing said."""
+    found = results.percentiles([number / 1000 for number in range(1, 101)])
+    assert found == {"n": 100, "p50": 50, "p95": 95, "p99": 99, "max": 100}
+    assert results.percentiles([0.5])["p99"] == 500
+    assert results.percentiles([]) is None
+
+
+def test_matrix_has_a_letter_for_each_test():
+    """What did not run on a target is told apart from what ended badly."""
+    runs = {
+        "a": results.parse(_lines({**_test("passed"), "seconds": 0.25})),
+        "b": results.parse(_lines(_test("failed"))),
+    }
+    assert results.matrix(runs) == {
+        "ids": ["test_x.py::passed", "test_x.py::failed"],
+        "rows": {
+            "a": {"outcomes": "P-", "ms": [250, 0]},
+            "b": {"outcomes": "-F", "ms": [0, 0]},
+        },
+    }

@@ -49,12 +49,6 @@ def test_size_of_a_share_is_whole_hosts(size, pool, hosts):
     assert rollout.size_of(size, pool) == hosts
 
 
-def test_assign_deals_in_turn():
-    """Targets are dealt out evenly; a tester without a target is not called."""
-    assert rollout.assign(["t1", "t2"], [1, 2, 3]) == {"t1": [1, 3], "t2": [2]}
-    assert rollout.assign(["t1", "t2"], [1]) == {"t1": [1]}
-
-
 @pytest.mark.parametrize(
     ("listen", "port"),
     [("*:80", 80), (":8080", 8080), ("10.0.0.1:443 ssl crt /etc/x.pem", 443),
@@ -78,15 +72,26 @@ def test_host_target_brackets_ipv6(address, url):
 @pytest.mark.parametrize(
     ("listen", "url", "wanted"),
     [
-        ("*:80", "", "http://10.0.0.9:80"),
-        ("*:443 ssl crt /x", "https://book.example.org", "https://book.example.org"),
+        ("*:80", "", {"url": "http://10.0.0.9:80"}),
+        ("*:443 ssl crt /x", "https://book.example.org/",
+         {"url": "https://10.0.0.9:443", "host": "book.example.org"}),
+        ("*:8080", "https://book.example.org:8443",
+         {"url": "http://10.0.0.9:8080", "host": "book.example.org:8443"}),
     ],
-)
-def test_balancer_target_prefers_the_url_people_use(listen, url, wanted):
-    """Where a URL is defined it is tested; else the balancer's address and port."""
+)  # fmt: skip
+def test_balancer_target_is_its_own_address_under_the_name_people_use(
+    listen, url, wanted
+):
+    """Each of several balancers is tested, whatever the name resolves to."""
     placement = definition.Placement(service="guestbook", listen=listen, url=url)
     found = rollout.balancer_target("lb1", "10.0.0.9", placement)
-    assert found == {"name": "lb1", "kind": "balancer", "url": wanted}
+    assert found == {"name": "lb1", "kind": "balancer", **wanted}
+
+
+def test_url_target_is_what_people_use():
+    """The name as it resolves is a target of its own."""
+    placement = definition.Placement(service="guestbook", url="https://example.org/")
+    assert rollout.url_target(placement)["url"] == "https://example.org"
 
 
 _EXPECTED = {"/opt/a": "1", "/opt/b": "2"}
@@ -128,13 +133,13 @@ def _failure(why):
 )
 def test_suite_reasons_shows_the_first_words(why, shown):
     """A failure is one line, without the place in a library that it came from."""
-    result = {"targets": {"web1": {"failures": [_failure(why)]}}}
+    result = {"web1": {"failures": [_failure(why)]}}
     assert [" ".join(r.split()) for r in rollout.suite_reasons(result)] == [shown]
 
 
 def test_suite_reasons_counts_what_it_leaves_out():
     """Of many failures the first three are shown, and how many more there are."""
-    result = {"targets": {"web1": {"failures": [_failure("x")] * 5}}}
+    result = {"web1": {"failures": [_failure("x")] * 5}}
     [shown] = rollout.suite_reasons(result)
     assert shown.endswith("and 2 more")
     assert len(shown.splitlines()) == 5
@@ -143,13 +148,7 @@ def test_suite_reasons_counts_what_it_leaves_out():
 def test_suite_reasons_says_what_one_line_for_each_failure():
     """Below the target each failure has a line of its own."""
     failed = {"failures": [_failure("x"), _failure("y")]}
-    result = {"targets": {"web1": failed, "web2": {"failures": []}, "web3": {}}}
+    result = {"web1": failed, "web2": {"failures": []}}
     assert rollout.suite_reasons(result) == [
         "web1:\n  test_x.py::test_home: x\n  test_x.py::test_home: y"
     ]
-
-
-@pytest.mark.parametrize("result", [None, "VALUE_TRIMMED", {}, {"targets": None}])
-def test_suite_reasons_of_nothing_is_nothing(result):
-    """What is no result has no reasons, and breaks nothing."""
-    assert rollout.suite_reasons(result) == []

@@ -113,10 +113,27 @@ def test_balancer_never_loses_a_server_without_address(defined, known):
         slices.balancer(defined, environment, known)
 
 
+def test_testers_alone_know_what_a_suite_is_given(defined):
+    """A suite's password reaches testers, and no web host, balancer or builder."""
+    environment = defined.environments["staging"]
+    place = environment.services["guestbook"]
+    tests = dataclasses.replace(place.tests, settings={"PASSWORD": "suite-secret"})
+    environment.services["guestbook"] = dataclasses.replace(place, tests=tests)
+    found = slices.other(defined, environment, "tester")
+    assert found["suites"] == {"guestbook": {"PASSWORD": "suite-secret"}}
+    addresses = {"s1": "10.0.0.1", "s2": "10.0.0.2"}
+    for other in (
+        slices.other(defined, environment, "builder"),
+        slices.balancer(defined, environment, addresses),
+        _web(defined),
+    ):
+        assert "suite-secret" not in str(other)
+
+
 def test_testers_know_their_role_alone(defined):
-    """Testers get no service and no secret."""
+    """Testers get no service and no secret of one."""
     found = slices.other(defined, defined.environments["staging"], "tester")
-    assert found == {"environment": "staging", "role": "tester"}
+    assert found == {"environment": "staging", "role": "tester", "suites": {}}
 
 
 def test_builders_alone_know_the_private_indexes(defined):
