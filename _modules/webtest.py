@@ -6,30 +6,20 @@ plugin comes with this pack. It runs as the user ``nobody``. Results are kept in
 ``/var/lib/holodeck/webtest/SERVICE/COMMIT/``.
 """
 
-import concurrent.futures
-import datetime as dt
-import json
 import os
-import shutil
-import tempfile
 import time
-import uuid
 from pathlib import Path, PurePosixPath
 
 from salt.exceptions import SaltInvocationError
 
-import holodeck_http
-from holodeck import masking, names
+from holodeck import names
 from holodeck_http import checks as http_checks
-from holodeck_http import invocation, results, session, turnstile
-from holodeck_io import files, pillar
+from holodeck_http import results
+from holodeck_io import pillar
 from holodeck_io.errors import HolodeckError
+from holodeck_tester import invocation, jobs, reporting
 
-# However many may wait for answers: each takes some 60 MB.
-_AT_ONCE = 16
-# A release tests host by host: each is one run.
-_KEEP_RUNS = 100
-_OUTPUT_CHARS = 2000
+_REPORTS = f"{names.STATE}/webtest"
 _DEADLINE_MAX_S = 7200
 
 
@@ -106,25 +96,15 @@ def run(
     end = time.monotonic() + deadline_s
     bundle = Path(bundle or names.bundle_root(names.suite_bundle(name), commit))
     python, suite_folder = _tools(bundle, suite, checks)
-    reports = Path(reports or f"{names.STATE}/webtest") / name
-    folder = _new_folder(reports / commit)
+    folder = reporting.new_folder(Path(reports or _REPORTS) / name / commit)
     options = [f"--http-test-s={test_s}", f"--http-ready-s={ready_s}"]
     options += [f"--http-ready={ready}"] if ready else []
     options += ["--http-allow-writes"] if allow_writes else []
-    work = Path(tempfile.mkdtemp(prefix="holodeck-webtest-"))
-    try:
-        job = _Job(work, folder, python, commit, options, settings)
+    with jobs.job(folder, python, commit, options, settings) as job:
         job.add(suite_folder, checks)
-        entries = _test_all(job, targets, end)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        entries = job.test_all(targets, end)
     summary = results.merge([target["name"] for target in targets], entries)
-    runs = {t["name"]: results.parse(_text(_lines(folder, t["name"]))) for t in targets}
-    summary["matrix"] = results.matrix(runs)
-    report = _write_report(folder, summary)
-    _prune(reports)
-    located = {"report": str(report), "sha256": files.sha256_file(report)}
-    return results.cap({**summary, **located})
+    return results.cap(reporting.written(folder, summary))
 
 
 def _settings(name):
@@ -175,145 +155,3 @@ def _tools(bundle, suite, checks):
             "or checks."
         )
     return python, None
-
-
-class _Job:
-    """What is the same for each target of one run."""
-
-    def __init__(self, work, folder, python, commit, options, settings):
-        self.work = work
-        self.folder = folder
-        self.python = python
-        self.commit = commit
-        self.options = options
-        self.settings = settings
-        self.root = work
-        self.paths = []
-        self.ini = work / "pytest.ini"
-        self.ini.write_text("[pytest]\n")
-        # Salt's own copy lies where only root may look.
-        self.library = work / "library"
-        plugin = Path(holodeck_http.__file__).parent
-        shutil.copytree(plugin, self.library / plugin.name)
-        work.chmod(0o755)
-
-    def add(self, suite, checks):
-        """Take the suite's folder, the checks, or both."""
-        if suite:
-            self.root = suite
-            self.paths.append(suite)
-        if checks:
-            # Named as pytest collects it; the ids of its checks begin so.
-            path = self.work / "pillar.checks.json"
-            path.write_text(json.dumps(checks))
-            self.paths.append(path)
-
-
-def _test_all(job, targets, end):
-    workers = min(_AT_ONCE, len(targets))
-    gate = turnstile.Turnstile()
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        running = {
-            target["name"]: pool.submit(_test_one, job, target, end, gate)
-            for target in targets
-        }
-        return {name: future.result() for name, future in running.items()}
-
-
-def _test_one(job, target, end, gate):
-    with gate.turn(end):
-        return _run_one(job, target, end)
-
-
-def _run_one(job, target, end):
-    begin = time.monotonic()
-    if begin >= end:
-        return results.not_run("The deadline passed before its turn came.")
-    home = job.work / f"home-{target['name']}"
-    home.mkdir(mode=0o700)
-    user = session.unprivileged()
-    if user:
-        os.chown(home, user.pw_uid, user.pw_gid)
-    lines = _lines(job.folder, target["name"])
-    log = lines.with_suffix(".log")
-    status, timed_out = session.run(
-        _argv(job, target, home / lines.name),
-        env=_environment(job, home),
-        cwd=home,
-        log=log,
-        seconds=end - begin,
-        user=user,
-    )
-    _take(job, home / lines.name, lines)
-    _take(job, log, log)
-    entry = results.judge(
-        results.parse(_text(lines)),
-        exit_status=status,
-        timed_out=timed_out,
-        output=_text(log)[-_OUTPUT_CHARS:],
-        shared="part" in target,
-    )
-    return {**entry, "seconds": round(time.monotonic() - begin, 3)}
-
-
-def _argv(job, target, lines):
-    return invocation.argv(
-        job.python,
-        target,
-        job.paths,
-        results=lines,
-        root=job.root,
-        ini=job.ini,
-        options=job.options,
-    )
-
-
-def _take(job, source, place):
-    """Keep what a run wrote, without the secrets that the suite was given."""
-    if source.is_file() and not source.is_symlink():
-        text = masking.mask(_text(source), map(str, job.settings.values()))
-        place.write_text(text, encoding="utf-8")
-
-
-def _environment(job, home):
-    return invocation.environment(
-        library=job.library,
-        home=home,
-        commit=job.commit,
-        run_id=uuid.uuid4().hex,
-        settings=job.settings,
-    )
-
-
-def _text(path):
-    return path.read_text(errors="replace") if path.exists() else ""
-
-
-def _lines(folder, target):
-    return folder / f"{target}.jsonl"
-
-
-def _new_folder(parent):
-    # Sorts by time; the end keeps two runs of one second apart.
-    now = dt.datetime.now(dt.timezone.utc)
-    folder = parent / f"{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _write_report(folder, summary):
-    """Join the targets' lines into one file, each target's verdict before them."""
-    report = folder / "report.jsonl"
-    with report.open("w", encoding="utf-8") as file:
-        for name, entry in summary["targets"].items():
-            head = {"event": "target", "name": name, "state": entry["state"]}
-            file.write(json.dumps(head) + "\n")
-            file.write(_text(_lines(folder, name)))
-    return report
-
-
-def _prune(reports):
-    """Keep the newest runs of a service, over all its commits."""
-    runs = sorted(reports.glob("*/*/"), key=lambda folder: folder.name)
-    for folder in runs[:-_KEEP_RUNS]:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Who goes when, and what is tested where."""
 
 import re
-from urllib.parse import urlsplit
+import urllib.parse
 
 _PLACE = re.compile(r"^/\S+:\d+: ")
 _SHARE = re.compile(r"([1-9]\d?|100)%")
@@ -76,7 +76,9 @@ def balancer_target(minion, address, placement):
     """
     scheme = "https" if " ssl" in placement.listen else "http"
     url = f"{scheme}://{_bracketed(address)}:{port_of(placement.listen)}"
-    named = {"host": urlsplit(placement.url).netloc} if placement.url else {}
+    named = (
+        {"host": urllib.parse.urlsplit(placement.url).netloc} if placement.url else {}
+    )
     return {"name": minion, "kind": "balancer", "url": url, **named}
 
 

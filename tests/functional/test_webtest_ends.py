@@ -70,7 +70,7 @@ def test_run_killed_job_takes_its_suite_along(web, bundle, tmp_path):
     job = os.fork()
     if not job:
         sys.path.insert(0, str(PACK / "_utils"))
-        from holodeck_http import invocation, session  # noqa: PLC0415
+        from holodeck_tester import invocation, session  # noqa: PLC0415
 
         argv = invocation.argv(
             bundle / "bin" / "python",

@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from holodeck_http.invocation import RUN_ID
+from holodeck_tester.invocation import RUN_ID
 
 _SWEEPS = 50
 _USER = "nobody"

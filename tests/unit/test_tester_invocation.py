@@ -2,7 +2,8 @@
 
 import pytest
 
-from holodeck_http import invocation, urls
+from holodeck_http import urls
+from holodeck_tester import invocation
 
 _GOOD = {"name": "web1", "kind": "host", "url": "http://10.0.0.7:8000"}
 

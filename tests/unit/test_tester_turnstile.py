@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from holodeck_http import turnstile
+from holodeck_tester import turnstile
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""A service's HTTP suite on a tester minion: its processes, turns and reports."""

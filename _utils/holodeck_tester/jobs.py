@@ -1,0 +1,146 @@
+"""One run of a suite: a process for each target, and what each one proved."""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import holodeck_http
+from holodeck import masking
+from holodeck_http import results
+from holodeck_tester import invocation, reporting, session, turnstile
+
+# However many may wait for answers: each takes some 60 MB.
+_AT_ONCE = 16
+_OUTPUT_CHARS = 2000
+
+
+@contextlib.contextmanager
+def job(folder, python, commit, options, settings):
+    """
+    Yield a :class:`Job` with a work folder of its own, which goes with it.
+
+    folder
+        Where results are kept.
+    python
+        The bundle's interpreter.
+    options
+        The plugin's, the same for each target.
+    settings
+        What the definition gives to the suite.
+    """
+    work = Path(tempfile.mkdtemp(prefix="holodeck-webtest-"))
+    try:
+        yield Job(work, folder, python, commit, options, settings)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+class Job:
+    """What is the same for each target of one run."""
+
+    def __init__(self, work, folder, python, commit, options, settings):
+        self._work, self._folder = work, folder
+        self._python, self._commit = python, commit
+        self._options, self._settings = options, settings
+        self._root, self._paths = work, []
+        self._ini = work / "pytest.ini"
+        self._ini.write_text("[pytest]\n")
+        # Salt's own copy lies where only root may look.
+        plugin = Path(holodeck_http.__file__).parent
+        self._library = work / "library"
+        shutil.copytree(plugin, self._library / plugin.name)
+        work.chmod(0o755)
+
+    def add(self, suite, checks):
+        """Take the suite's folder, the checks, or both."""
+        if suite:
+            self._root = suite
+            self._paths.append(suite)
+        if checks:
+            # Named as pytest collects it; the ids of its checks begin so.
+            path = self._work / "pillar.checks.json"
+            path.write_text(json.dumps(checks))
+            self._paths.append(path)
+
+    def test_all(self, targets, end):
+        """
+        Return ``{target: entry}``, as :func:`holodeck_http.results.judge` makes it.
+
+        end
+            The deadline by the monotonic clock.
+        """
+        gate = turnstile.Turnstile()
+        workers = min(_AT_ONCE, len(targets))
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            running = {
+                target["name"]: pool.submit(self._test_one, target, end, gate)
+                for target in targets
+            }
+            return {name: future.result() for name, future in running.items()}
+
+    def _test_one(self, target, end, gate):
+        with gate.turn(end):
+            begin = time.monotonic()
+            if begin >= end:
+                return results.not_run("The deadline passed before its turn came.")
+            entry = self._judged(target, end - begin)
+        return {**entry, "seconds": round(time.monotonic() - begin, 3)}
+
+    def _judged(self, target, seconds):
+        user = session.unprivileged()
+        home = self._work / f"home-{target['name']}"
+        home.mkdir(mode=0o700)
+        if user:
+            os.chown(home, user.pw_uid, user.pw_gid)
+        lines = reporting.lines(self._folder, target["name"])
+        log = lines.with_suffix(".log")
+        status, timed_out = session.run(
+            self._argv(target, home / lines.name),
+            env=self._environment(home),
+            cwd=home,
+            log=log,
+            seconds=seconds,
+            user=user,
+        )
+        self._take(home / lines.name, lines)
+        self._take(log, log)
+        return results.judge(
+            results.parse(reporting.text(lines)),
+            exit_status=status,
+            timed_out=timed_out,
+            output=reporting.text(log)[-_OUTPUT_CHARS:],
+            shared="part" in target,
+        )
+
+    def _argv(self, target, lines):
+        return invocation.argv(
+            self._python,
+            target,
+            self._paths,
+            results=lines,
+            root=self._root,
+            ini=self._ini,
+            options=self._options,
+        )
+
+    def _environment(self, home):
+        return invocation.environment(
+            library=self._library,
+            home=home,
+            commit=self._commit,
+            run_id=uuid.uuid4().hex,
+            settings=self._settings,
+        )
+
+    def _take(self, source, place):
+        """Keep what a run wrote, without the secrets that the suite was given."""
+        if source.is_file() and not source.is_symlink():
+            secrets = map(str, self._settings.values())
+            text = masking.mask(reporting.text(source), secrets)
+            place.write_text(text, encoding="utf-8")

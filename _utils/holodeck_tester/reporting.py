@@ -1,0 +1,60 @@
+"""What a run leaves on its tester: a folder with lines, logs and one report."""
+
+import datetime as dt
+import json
+import os
+import shutil
+
+from holodeck_http import results
+from holodeck_io import files
+
+# A release tests host by host: each is one run.
+_KEEP_RUNS = 100
+
+
+def new_folder(parent):
+    """Make and return the folder of a run; the names sort by time."""
+    # The end keeps two runs of one second apart.
+    now = dt.datetime.now(dt.timezone.utc)
+    folder = parent / f"{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def lines(folder, target):
+    """Return the file of one target's JSON lines."""
+    return folder / f"{target}.jsonl"
+
+
+def text(path):
+    """Return what a run wrote, or nothing where it wrote nothing."""
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def written(folder, summary):
+    """
+    Write the report; return the summary with the matrix of tests and that file.
+
+    Each target's verdict stands before its lines. Older runs of the service go.
+    """
+    targets = summary["targets"]
+    told = {name: text(lines(folder, name)) for name in targets}
+    report = folder / "report.jsonl"
+    with report.open("w", encoding="utf-8") as file:
+        for name, entry in targets.items():
+            head = {"event": "target", "name": name, "state": entry["state"]}
+            file.write(json.dumps(head) + "\n" + told[name])
+    _prune(folder.parents[1])
+    return {
+        **summary,
+        "matrix": results.matrix({n: results.parse(own) for n, own in told.items()}),
+        "report": str(report),
+        "sha256": files.sha256_file(report),
+    }
+
+
+def _prune(reports):
+    """Keep the newest runs of a service, over all its commits."""
+    runs = sorted(reports.glob("*/*/"), key=lambda folder: folder.name)
+    for folder in runs[:-_KEEP_RUNS]:
+        shutil.rmtree(folder, ignore_errors=True)
