@@ -221,12 +221,20 @@ def _packages(changed):
 
 def _test(result):
     rows = [
-        (tester, target, state["state"], str(state["counts"].get("passed")))
+        (target, entry["state"], str(entry["counts"].get("passed")), _p95(entry))
         for part in ("hosts", "balancers")
-        for tester, answer in result[part].items()
-        for target, state in answer["targets"].items()
+        for target, entry in result[part].get("rows", {}).items()
     ]
-    return _table(("tester", "target", "state", "tests"), rows)
+    return _table(("target", "state", "passed", "p95"), rows)
+
+
+def _p95(entry):
+    http = entry.get("http")
+    return f"{http['p95']} ms" if http else "-"
+
+
+def _report(paths):
+    return "\n".join(paths.values())
 
 
 def _created(hosts):
@@ -261,6 +269,7 @@ _RENDERERS = {
     "history": _history,
     "show": _show,
     "plan": _plan,
+    "report": _report,
     "test": _test,
     "create": _created,
     "destroy": _destroyed,

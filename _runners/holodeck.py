@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, records, views, wishes
+from holodeck_master import environments, records, reports, views, wishes
 from holodeck_master import release as engine
 from holodeck_master.plan import plan_for
 from holodeck_master.world import World
@@ -329,6 +329,31 @@ def show(release_id="", **options):
         return views.show(world, _needed("release_id", release_id))
 
     return _answer("show", options, work)
+
+
+def report(release_id="", **options):
+    """
+    Write the report of a release: a page for people, and JUnit XML for machines.
+
+    Every release writes its own when it ends, below ``holodeck/reports`` in the
+    master's ``cachedir``; this writes it anew.
+
+    release_id
+        The id, as ``holodeck.history`` shows it.
+
+    Returns the paths of both files.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.report guestbook.staging.17
+    """
+
+    def work(world):
+        return reports.write(world, _needed("release_id", release_id))
+
+    return _answer("report", options, work)
 
 
 def test(service="", env="", **options):

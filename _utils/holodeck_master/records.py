@@ -135,6 +135,14 @@ class Records:
         history = self.history(last["service"], last["environment"])
         return any(record.get("gave_up") == last["id"] for record in history)
 
+    def story(self, release):
+        """Return what was kept of a release for its report, or ``None``."""
+        return self._read("holodeck/stories", release) or None
+
+    def keep_story(self, release, story):
+        """Remember what happened in a release, step by step."""
+        self._keep("holodeck/stories", release, story)
+
     def freeze(self, service, environment):
         """Return who froze a service in an environment, since when and why."""
         return self._read("holodeck/freezes", f"{environment}.{service}") or None

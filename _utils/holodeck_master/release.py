@@ -6,7 +6,16 @@ switched by then goes back to the last good release.
 """
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, locks, pillar, pruning, records, signals, wishes
+from holodeck_master import (
+    building,
+    locks,
+    pillar,
+    pruning,
+    records,
+    reports,
+    signals,
+    wishes,
+)
 from holodeck_master.plan import plan_for
 from holodeck_master.run import Run
 
@@ -99,7 +108,7 @@ def abort(world, service, environment, user):
                 raise signals.InterruptedReleaseError(
                     f"It was aborted by {user}, after its runner had died."
                 )
-            return run.record
+            return _concluded(run)
     except locks.LockedError:
         return wishes.make(world, plan.key, wishes.ABORT, user)
 
@@ -117,9 +126,10 @@ def _begun(world, plan, record):
 def _concluded(run):
     """Return the record; what a good release leaves behind is put in order."""
     world, plan, record = run.world, run.plan, run.record
-    if record["status"] != records.GOOD:
-        return record
     with signals.shielded():
+        reports.keep(world, record["id"])
+        if record["status"] != records.GOOD:
+            return record
         if record["kind"] == "rollback" and record["previous"] != record["to"]:
             undone = world.records.find(record["previous"])
             world.records.save({**undone, "status": records.ROLLED_BACK})

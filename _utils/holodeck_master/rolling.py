@@ -69,7 +69,7 @@ def _give_up(run, error):
     run.record["done"] = [h for h in run.record["done"] if h not in culprits]
     for host, why in culprits.items():
         failed[host] = why.splitlines()[0]
-        run.world.say("rollout", f"{host}: failed, stays out of rotation: {why}")
+        run.note("rollout", [host], f"failed, stays out of rotation: {why}")
     run.save()
 
 
@@ -87,19 +87,19 @@ def _budget(run, culprits):
 def _roll(run, hosts):
     """Out of rotation, switched, tested, and back in."""
     world, plan, record = run.world, run.plan, run.record
-    shown, commit = ", ".join(hosts), record["commit"]
+    run.story.note("rollout", hosts, "begins")
     record["touched"] = list(dict.fromkeys([*record["touched"], *hosts]))
     run.save()
     stages.drain(world, plan, hosts, floor=_floor(run))
-    world.say("rollout", f"{shown}: out of rotation")
+    run.note("rollout", hosts, "out of rotation")
     record["switched"] = list(dict.fromkeys([*record["switched"], *hosts]))
     run.save()
     stages.switch(world, plan, hosts, record, run.next_order())
-    world.say("rollout", f"{shown}: healthy at {names.short(commit)}")
-    stages.suite_on_hosts(world, plan, commit, hosts)
-    world.say("rollout", f"{shown}: the suite passed")
+    run.note("rollout", hosts, f"healthy at {names.short(record['commit'])}")
+    run.test(stages.suite_on_hosts, hosts)
+    run.note("rollout", hosts, "the suite passed")
     stages.ready(world, plan, hosts)
-    world.say("rollout", f"{shown}: back in rotation")
+    run.note("rollout", hosts, "back in rotation")
     record["touched"] = [host for host in record["touched"] if host not in hosts]
     record["done"] = [*record["done"], *hosts]
     run.save()

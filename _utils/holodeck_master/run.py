@@ -21,6 +21,8 @@ from holodeck_master import (
     rolling,
     signals,
     stages,
+    staging,
+    story,
     way_back,
 )
 
@@ -53,12 +55,13 @@ class Run:
             "failed": {},
             **record,
         }
+        self.story = story.Story(world.records, record.get("id"))
         self.hosts = plan.environment.members("web")
         self.statuses = {}
         self._order = 0
         if last and world.records.was_given_up(last):
             # Hosts may have other bytes in its place.
-            self.last, self.homeless = None, f"{self._no_way()} was given up"
+            self.last, self.homeless = None, f"{self.no_way()} was given up"
 
     @contextlib.contextmanager
     def recorded(self):
@@ -158,11 +161,11 @@ class Run:
         """Stage, roll over, test through the balancer, and call it good."""
         self._begin()
         with self._phase("stage"):
-            self._stage()
+            staging.stage(self)
         with self._phase("rollout"):
             rolling.roll_over(self)
         with self._phase("balancer"):
-            if stages.suite_on_balancers(self.world, self.plan, self.record["commit"]):
+            if self.test(stages.suite_on_balancers):
                 self.world.say("balancer", "the suite passed through every balancer")
             agreement.check(self)
         self._finish(records.GOOD)
@@ -184,6 +187,23 @@ class Run:
             raise HolodeckError(self.record["reason"])
         self.record["done"] = agreement.still_done(self)
 
+    def note(self, phase, hosts, words):
+        """Say that hosts have come so far, and remember it for the report."""
+        self.story.note(phase, hosts, words)
+        self.world.say(phase, f"{', '.join(hosts)}: {words}")
+
+    def test(self, suite, *hosts):
+        """Run one of the suites of :mod:`stages`; remember what it proved."""
+        try:
+            proof = suite(self.world, self.plan, self.record["commit"], *hosts)
+        except stages.SuiteFailedError as error:
+            self.story.tested(error.proof)
+            raise
+        if proof:
+            self.story.tested(proof)
+            self.story.save(self.record["id"])
+        return proof
+
     def next_order(self):
         """Return a number above that of every switch before, also of another clock."""
         marks = [self.service_on(host).get("turn", 0) for host in self.hosts]
@@ -203,66 +223,14 @@ class Run:
             self.world.records.bury(*self.plan.key, but=self.record["id"])
         self.save()
 
-    def _stage(self):
-        """The new bundle, and the one to go back to, are on every host."""
-        bundles = [self.record["bundle"]]
-        self._give_up_stranded()
-        if self.last:
-            bundles.append(self.last["bundle"])
-        self._check_roots(bundles)
-        stages.stage(self.world, self.plan, self.hosts, bundles)
-        self._check_way_back()
-        testers = self.plan.environment.members("tester")
-        stages.stage(self.world, self.plan, testers, [self.record["suite"]])
-        self.world.say("stage", f"{len(self.hosts)} hosts hold the same bytes")
-
-    def _give_up_stranded(self):
-        """Go on without a way back where the last good release could not start."""
-        stranded = [h for h in self.hosts if self.service_on(h).get("stranded")]
-        if self.last and stranded:
-            where = ", ".join(stranded)
-            self.homeless = f"{self._no_way()}: its Python is gone from {where}"
-            self.world.say("stage", self.homeless)
-            # Before a host gets other bytes in its place, which outlive this release.
-            self.record["gave_up"] = self.last["id"]
-            self.save()
-            self.last = None
-
-    def _no_way(self):
+    def no_way(self):
+        """Return the beginning of why nobody can go back."""
         return f"there is no way back to {self.served['id']}"
-
-    def _check_way_back(self):
-        """Each host that runs the service has the configuration to go back to."""
-        there = [host for host in self.hosts if self.service_on(host)]
-        if not (self.last and there):
-            return
-        found = self.world.fleet.call(
-            there, "webapp.has",
-            name=self.plan.service.name, deployment=self.last["deployment"],
-        )  # fmt: skip
-        without = [host for host in there if not found[host]]
-        if without:
-            self.world.say(
-                "stage",
-                f"{', '.join(without)}: has not the configuration of "
-                f"{self.last['id']}, and stays out of rotation should this fail",
-            )
 
     def service_on(self, host):
         """Return what a host said of the service, or ``{}``."""
         services = self.statuses.get(host, {}).get("services", {})
         return services.get(self.plan.service.name, {})
-
-    def _check_roots(self, bundles):
-        """One place cannot hold two trees: the same commit built differently."""
-        trees = {}
-        for layer in (layer for bundle in bundles for layer in bundle["layers"]):
-            if trees.setdefault(layer["root"], layer["tree"]) != layer["tree"]:
-                raise HolodeckError(
-                    f"Bundle {layer['root']}: is built differently than in "
-                    f"{self.last['id']}, from the same commit (another lock, Python "
-                    "or packager). Make a commit of the change and release that."
-                )
 
     def _fail(self, error):
         """Record the reason, and bring back what was switched."""
@@ -286,13 +254,15 @@ class Run:
     def _finish(self, status):
         self.record |= {"status": status, "ended": records.now()}
         self.save()
+        self.story.save(self.record["id"])
 
     @contextlib.contextmanager
     def _phase(self, name):
-        started = time.monotonic()
+        at, started = round(time.time(), 2), time.monotonic()
         try:
             yield
         finally:
             seconds = round(time.monotonic() - started, 1)
             key = "phases" if "id" in self.record else "early"
-            self.record.setdefault(key, []).append({"name": name, "seconds": seconds})
+            phase = {"name": name, "at": at, "seconds": seconds}
+            self.record.setdefault(key, []).append(phase)

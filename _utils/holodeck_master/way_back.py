@@ -20,9 +20,10 @@ def go_back(run):
     _look(run)
     journey = _Journey(run)
     for hosts, switched in journey.groups():
+        run.story.note("back", hosts, "begins")
         found = journey.back(hosts, switched)
         for host in hosts:
-            run.world.say("back", f"{host}: {found[host]}")
+            run.note("back", [host], found[host])
     run.record["away"] = journey.away
     return journey.words
 
@@ -90,7 +91,7 @@ class _Journey:
         for host in hosts:
             self.words[host] = words
             self.away.append(host)
-            self._run.world.say("back", f"{host}: {words}")
+            self._run.note("back", [host], words)
 
     def back(self, hosts, switched):
         """Take hosts home together; where that fails, those at fault last, singly."""

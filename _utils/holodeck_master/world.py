@@ -19,6 +19,7 @@ class World:
     say: Callable
     pack: str
     tester_lock: str
+    report_page: str
 
     @classmethod
     def open(cls, opts, say, pack_home):
@@ -30,7 +31,7 @@ class World:
         pack_home
             The folder that holds ``_modules`` and ``salt`` of this pack.
         """
-        lock = pack_home / "salt/holodeck/files/tester-requirements.txt"
+        texts = pack_home / "salt/holodeck/files"
         return cls(
             opts=opts,
             definition=pillar.load(opts),
@@ -39,7 +40,8 @@ class World:
             cloud=cloud.Cloud(opts),
             say=say,
             pack=pack.digest(pack_home / "_modules"),
-            tester_lock=lock.read_text(encoding="utf-8"),
+            tester_lock=(texts / "tester-requirements.txt").read_text("utf-8"),
+            report_page=(texts / "report.html.jinja").read_text("utf-8"),
         )
 
     @property

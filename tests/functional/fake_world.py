@@ -3,6 +3,7 @@
 # ruff: noqa: ARG005 -- fakes take what the real ones take
 
 import dataclasses
+from pathlib import Path
 
 import salt.config
 from fake_fleet import NEW, OLD, Fleet, Host
@@ -10,6 +11,7 @@ from fake_fleet import NEW, OLD, Fleet, Host
 from holodeck import definition as documents
 from holodeck_master import pillar, records, release, world
 
+_PAGE = Path(__file__).parents[2] / "salt/holodeck/files/report.html.jinja"
 HASHED = "pytest==1 --hash=sha256:00"
 ORDER = {"user": "root"}
 
@@ -78,6 +80,7 @@ def opened(root, greeting="hello", count=3, balancers=1, **rules):
         say=lambda phase, message: None,
         pack="p",
         tester_lock=HASHED,
+        report_page=_PAGE.read_text(),
     )
 
 

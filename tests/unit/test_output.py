@@ -55,7 +55,8 @@ _BAD = _record(
     back={"demo-web1": "in rotation at 000000000000"},
 )  # fmt: skip
 _LAYER = {"filename": "a.deb", "size": 9, "sha256": "s" * 64, "tree": "t" * 64}
-_SUITE = {"t1": {"targets": {"web1": {"state": "passed", "counts": {"passed": 9}}}}}
+_ROW = {"state": "passed", "counts": {"passed": 9}, "http": {"p95": 3.5}}
+_SUITE = {"rows": {"web1": _ROW, "web2": {**_ROW, "http": None}}}
 
 _ASKED = (
     "guestbook-demo-7 was asked to; `salt-run holodeck.status` shows how it goes on."
@@ -130,7 +131,10 @@ _CASES = {
         newest=_record(status="running", waiting="paused by ann"))], [
         "  newest: guestbook-demo-7 is running: paused by ann"]),
     "test": ("test", {"hosts": _SUITE, "balancers": {}}, [
-        "  tester  target  state   tests", "  t1      web1    passed  9"]),
+        "  target  state   passed  p95", "  web1    passed  9       3.5 ms",
+        "  web2    passed  9       -"]),
+    "report": ("report", {"html": "/x/a.html", "junit": "/x/a.xml"}, [
+        "/x/a.html", "/x/a.xml"]),
     "rollback without a reason": (
         "history", [{**_record(kind="rollback", to="guestbook-demo-5"), "seconds": 1}],
         ["    back to guestbook-demo-5"]),

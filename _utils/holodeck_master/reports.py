@@ -1,0 +1,79 @@
+"""The report of a release: a page and JUnit XML, beside the records of this master."""
+
+import logging
+from pathlib import Path
+
+from holodeck import differences, sbom
+from holodeck_io import files
+from holodeck_io.errors import HolodeckError
+from holodeck_master import building
+from holodeck_master.plan import plan_for
+from holodeck_report import junit, page
+
+log = logging.getLogger(__name__)
+_NOTHING = {"steps": [], "rows": {}, "tests": {}}
+
+
+def write(world, release):
+    """
+    Write the report of a release anew; return ``{"html": path, "junit": path}``.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` for an id that is none.
+    """
+    record = world.records.find(release)
+    if record is None:
+        raise HolodeckError(
+            f"Release {release}: is not in the records; see `salt-run "
+            "holodeck.history SERVICE ENV`."
+        )
+    told = world.records.story(release) or _NOTHING
+    text = page.html(world.report_page, record, told, _changes(world, record))
+    place = Path(world.opts["cachedir"], "holodeck", "reports")
+    # What failed may show a page of the service.
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    paths = {"html": place / f"{release}.html", "junit": place / f"{release}.xml"}
+    files.write_atomic(paths["html"], text)
+    files.write_atomic(paths["junit"], junit.xml(record, told["rows"], told["tests"]))
+    return {kind: str(path) for kind, path in paths.items()}
+
+
+def keep(world, release):
+    """Write the report at the end of a release, which it never fails."""
+    try:
+        write(world, release)
+    except Exception:
+        log.exception("The report of %s was not written.", release)
+
+
+def _changes(world, record):
+    before = record["previous"] and world.records.find(record["previous"])
+    old, new = before or {}, record
+    return {
+        "before": before and f"{before['commit']} ({before['id']})",
+        "settings": differences.changes(
+            old.get("settings") or {}, new.get("settings") or {}
+        ),
+        "packages": _packages(old.get("bundle"), new.get("bundle")),
+        "commits": _commits(world, before, record),
+    }
+
+
+def _packages(old, new):
+    bills = [(bundle or {}).get("sbom") for bundle in (old, new)]
+    if not all(bills):
+        return None
+    return differences.packages(*(sbom.summary(bill)["packages"] for bill in bills))
+
+
+def _commits(world, before, record):
+    """Return the commits in between, as far as a builder is there to be asked."""
+    if not (before and record["commit"]):
+        return []
+    try:
+        plan = plan_for(world, record["service"], record["environment"])
+        return building.history(
+            world, plan.environment, plan.service, before["commit"], record["commit"]
+        )
+    except HolodeckError as error:
+        log.info("The commits of %s are not known: %s", record["id"], error)
+        return []

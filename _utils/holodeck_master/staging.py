@@ -1,0 +1,65 @@
+"""The new bundle, and the one to go back to, on every host before any is switched."""
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import stages
+
+
+def stage(run):
+    """
+    Bring the bundles to every host and the suite to every tester.
+
+    Where the last good release could not start any more, the run goes on without a way
+    back, and its record says so.
+    """
+    bundles = [run.record["bundle"]]
+    _give_up_stranded(run)
+    if run.last:
+        bundles.append(run.last["bundle"])
+    _check_roots(run, bundles)
+    stages.stage(run.world, run.plan, run.hosts, bundles)
+    _check_way_back(run)
+    testers = run.plan.environment.members("tester")
+    stages.stage(run.world, run.plan, testers, [run.record["suite"]])
+    run.world.say("stage", f"{len(run.hosts)} hosts hold the same bytes")
+
+
+def _give_up_stranded(run):
+    """Go on without a way back where the last good release could not start."""
+    stranded = [host for host in run.hosts if run.service_on(host).get("stranded")]
+    if run.last and stranded:
+        run.homeless = f"{run.no_way()}: its Python is gone from {', '.join(stranded)}"
+        run.world.say("stage", run.homeless)
+        # Before a host gets other bytes in its place, which outlive this release.
+        run.record["gave_up"] = run.last["id"]
+        run.save()
+        run.last = None
+
+
+def _check_roots(run, bundles):
+    """One place cannot hold two trees: the same commit built differently."""
+    trees = {}
+    for layer in (layer for bundle in bundles for layer in bundle["layers"]):
+        if trees.setdefault(layer["root"], layer["tree"]) != layer["tree"]:
+            raise HolodeckError(
+                f"Bundle {layer['root']}: is built differently than in "
+                f"{run.last['id']}, from the same commit (another lock, Python "
+                "or packager). Make a commit of the change and release that."
+            )
+
+
+def _check_way_back(run):
+    """Each host that runs the service has the configuration to go back to."""
+    there = [host for host in run.hosts if run.service_on(host)]
+    if not (run.last and there):
+        return
+    found = run.world.fleet.call(
+        there, "webapp.has",
+        name=run.plan.service.name, deployment=run.last["deployment"],
+    )  # fmt: skip
+    without = [host for host in there if not found[host]]
+    if without:
+        run.world.say(
+            "stage",
+            f"{', '.join(without)}: has not the configuration of "
+            f"{run.last['id']}, and stays out of rotation should this fail",
+        )

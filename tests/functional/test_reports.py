@@ -1,0 +1,63 @@
+"""Reports of releases on a fleet that is data: always there, never in the way."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from fake_world import newest, opened, served, started
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import reports
+
+
+def _kept(world, kind="html"):
+    name = f"{newest(world)['id']}.{kind}"
+    return Path(world.opts["cachedir"], "holodeck", "reports", name)
+
+
+@pytest.mark.parametrize("fault", [None, "suite web2", "drain web1", "suite balancer1"])
+def test_release_leaves_a_report_however_it_ends(tmp_path, fault):
+    """Good or bad, each release has its page and its tests as JUnit XML."""
+    world = served(tmp_path)
+    if fault:
+        world.fleet.faults[fault] = "it broke"
+    record = started(world)
+    assert record["status"] == ("bad" if fault else "good")
+    page = _kept(world).read_text()
+    assert record["id"] in page
+    assert ("it broke" in page) == bool(fault)
+    assert page.count('<svg class="bar"') >= 2
+    ET.parse(_kept(world, "xml"))
+    assert _kept(world).parent.stat().st_mode & 0o077 == 0
+
+
+def test_report_tells_each_step_of_each_host(tmp_path):
+    """The story has what every host went through, the suite's proof included."""
+    world = served(tmp_path)
+    record = started(world)
+    story = world.records.story(record["id"])
+    steps = [words for _, _, hosts, words in story["steps"] if "demo-web2" in hosts]
+    assert [words.split(" at ")[0] for words in steps] == [
+        "begins", "out of rotation", "healthy", "the suite passed", "back in rotation",
+    ]  # fmt: skip
+    assert set(story["rows"]) == {
+        "demo-web1", "demo-web2", "demo-web3", "demo-balancer1",
+    }  # fmt: skip
+
+
+def test_report_that_cannot_be_written_fails_no_release(tmp_path):
+    """A full disk at the very end does not make a good release bad."""
+    world = served(tmp_path)
+    place = Path(world.opts["cachedir"], "holodeck", "reports")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for file in place.glob("*"):
+        file.unlink()
+    place.rmdir()
+    place.write_text("no folder")
+    assert started(world)["status"] == "good"
+
+
+def test_report_of_an_unknown_release_is_refused(tmp_path):
+    """An id that is none says where they are shown."""
+    with pytest.raises(HolodeckError, match=r"holodeck\.history"):
+        reports.write(opened(tmp_path), "guestbook.demo.99")
