@@ -17,7 +17,7 @@ from holodeck_http import checks as http_checks
 from holodeck_http import results
 from holodeck_io import pillar
 from holodeck_io.errors import HolodeckError
-from holodeck_tester import invocation, jobs, reporting
+from holodeck_tester import invocation, jobs, probes, reporting
 
 _REPORTS = f"{names.STATE}/webtest"
 _DEADLINE_MAX_S = 7200
@@ -91,11 +91,11 @@ def run(
         salt tester1 webtest.run guestbook 4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4 \
             targets='[{name: web1, kind: host, url: "http://10.0.0.7:8000"}]'
     """
-    _check_arguments(name, commit, targets, checks, (deadline_s, test_s, ready_s))
+    times = {"deadline_s": deadline_s, "test_s": test_s, "ready_s": ready_s}
+    _check_arguments(name, commit, targets, checks, times)
     settings = _settings(name)
     end = time.monotonic() + deadline_s
-    bundle = Path(bundle or names.bundle_root(names.suite_bundle(name), commit))
-    python, suite_folder = _tools(bundle, suite, checks)
+    python, suite_folder = _tools(_bundle(name, commit, bundle), suite, checks)
     folder = reporting.new_folder(Path(reports or _REPORTS) / name / commit)
     options = [f"--http-test-s={test_s}", f"--http-ready-s={ready_s}"]
     options += [f"--http-ready={ready}"] if ready else []
@@ -105,6 +105,96 @@ def run(
         entries = job.test_all(targets, end)
     summary = results.merge([target["name"] for target in targets], entries)
     return results.cap(reporting.written(folder, summary))
+
+
+def probe(name, commit, targets, paths, per_second=10, seconds=3600, bundle=None):
+    r"""
+    Start a steady load on targets, in the background, in place of one that runs.
+
+    name
+        The service.
+    commit
+        The full commit id whose suite's bundle has what it needs.
+    targets
+        As in :py:func:`run`.
+    paths
+        What is asked for, in turn.
+    per_second
+        Requests in a second to all targets together.
+    seconds
+        When it ends by itself, should nobody ask for its result.
+    bundle
+        The root of the tester's bundle, as in :py:func:`run`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt tester1 webtest.probe guestbook 4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4 \
+            targets='[{name: lb1, kind: balancer, url: "http://10.0.0.9"}]' paths='[/]'
+    """
+    _check_arguments(name, commit, targets, None, {"seconds": seconds})
+    python, _ = _tools(_bundle(name, commit, bundle), None, [True])
+    asked = {"paths": paths, "per_second": per_second, "seconds": seconds}
+    probes.start(python, name, {"targets": _reached(targets), **asked})
+
+
+def probed(name):
+    """
+    End the load that :py:func:`probe` started, and tell what it saw.
+
+    Returns ``[[epoch second, sent, failed, p95 in ms], …]``, of the last hour.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt tester1 webtest.probed guestbook
+    """
+    return probes.end(name)
+
+
+def compare(name, commit, old, new, paths, seconds=5, bundle=None):
+    r"""
+    Send the same requests to two targets in turn, and tell how long each took.
+
+    name, commit, bundle
+        As in :py:func:`run`.
+    old, new
+        Two targets, as in :py:func:`run`.
+    paths
+        What is asked for, in turn.
+    seconds
+        For how long.
+
+    Returns ``{"old", "new", "failed"}``: percentiles in ms, and how many had no good
+    answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt tester1 webtest.compare guestbook \
+            4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4 \
+            old='{name: web2, kind: host, url: "http://10.0.0.8:8000"}' \
+            new='{name: web1, kind: host, url: "http://10.0.0.7:8000"}' paths='[/]'
+    """
+    _check_arguments(name, commit, [old, new], None, {"seconds": seconds})
+    python, _ = _tools(_bundle(name, commit, bundle), None, [True])
+    (old, new), asked = _reached([old, new]), {"paths": paths, "seconds": seconds}
+    return probes.compare(python, name, {"old": old, "new": new, **asked})
+
+
+def _reached(targets):
+    """Return how targets are reached, as the client takes it."""
+    return [
+        {key: value for key, value in target.items() if key not in {"name", "kind"}}
+        for target in targets
+    ]
+
+
+def _bundle(name, commit, bundle):
+    return Path(bundle or names.bundle_root(names.suite_bundle(name), commit))
 
 
 def _settings(name):
@@ -119,7 +209,7 @@ def _check_arguments(name, commit, targets, checks, times):
         problems.append(f"name: {name!r} is not a service's name.")
     if not names.is_commit(commit):
         problems.append(f"commit: {commit!r} should be a full commit id, 40 digits.")
-    for key, value in zip(("deadline_s", "test_s", "ready_s"), times, strict=True):
+    for key, value in times.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value <= _DEADLINE_MAX_S:
             problems.append(
@@ -130,7 +220,7 @@ def _check_arguments(name, commit, targets, checks, times):
     if checks:
         problems += http_checks.problems(checks)
     if problems:
-        raise SaltInvocationError("webtest.run: " + "\n".join(problems))
+        raise SaltInvocationError("webtest: " + "\n".join(problems))
 
 
 def _tools(bundle, suite, checks):

@@ -5,23 +5,24 @@ What services and environments are made of, read from pillar and checked.
 """
 
 import ipaddress
-import re
 
-from holodeck import fields, gpg, index_text, rollout, schema, service_rules
+from holodeck import (
+    fields,
+    gpg,
+    index_text,
+    placement_rules,
+    schema,
+    service_rules,
+)
 from holodeck.model import (
     ROLES,
     Definition,
     Environment,
     Hosts,
     InvalidDefinitionError,
-    Placement,
-    Rollout,
-    Tests,
 )
 
-_PORT_MAX = 65535
 _HOSTS_MAX = 500
-_DAY_S = 24 * 3600
 
 
 def parse(data):
@@ -87,7 +88,9 @@ def _environment(name, data, faults):
         for role, group in values.get("hosts", {}).items()
     }
     placed = {
-        service: _placement(service, place, f"{path}/services/{service}", faults)
+        service: placement_rules.placement(
+            service, place, f"{path}/services/{service}", faults
+        )
         for service, place in values.get("services", {}).items()
     }
     if faults:
@@ -108,36 +111,6 @@ def _hosts(role, data, path, faults):
     return Hosts(
         values.get("profile", ""), values.get("count", 0), tuple(values.get("ids", ()))
     )
-
-
-def _placement(service, data, path, faults):
-    values = schema.mapping(data, path, _PLACEMENT, faults)
-    rules = schema.mapping(
-        values.pop("rollout", {}), f"{path}/rollout", _ROLLOUT, faults
-    )
-    tests = schema.mapping(values.pop("tests", {}), f"{path}/tests", _TESTS, faults)
-    fields.check_settings(values, path, faults)
-    fields.check_settings(tests, f"{path}/tests", faults)
-    if rules.get("promote") == "by-hand" and not rules.get("hold_s"):
-        faults.add(
-            f"{path}/rollout/promote", "needs hold_s: how long to wait for somebody"
-        )
-    if faults:
-        return None
-    if "batch" in rules:
-        rules["batch"] = _listed(rules["batch"])
-    return Placement(
-        service=service, rollout=Rollout(**rules), tests=Tests(**tests), **values
-    )
-
-
-def _listed(batch):
-    return tuple(batch) if isinstance(batch, list) else (batch,)
-
-
-def _is_batch(value):
-    sizes = _listed(value)
-    return bool(sizes) and all(map(rollout.is_size, sizes))
 
 
 def _cross_check(services, environments, faults):
@@ -190,14 +163,6 @@ def _is_interface(value):
     return isinstance(value, str) and "/" in value
 
 
-def _is_bind(value):
-    """Tell whether HAProxy can listen on it: an address, a colon and a port."""
-    text = value if isinstance(value, str) and "\n" not in value else ""
-    words = text.split() or [""]
-    port = words[0].rpartition(":")[2]
-    return ":" in words[0] and port.isdecimal() and 0 < int(port) <= _PORT_MAX
-
-
 def _check_ports(environment, services, path, faults):
     """Two services of one environment share hosts, and a port has one owner."""
     owners = {}
@@ -227,8 +192,6 @@ def _listing(values):
 
 
 _text = schema.text()
-_SIZE = "is no number of hosts such as 2, and no share such as 25%"
-_SIZES = "is no size, and no list of sizes, such as [1, 25%, 100%]"
 _ROOT = {
     "services": schema.Key(schema.table(), required=True),
     "environments": schema.Key(schema.table(), required=True),
@@ -251,37 +214,4 @@ _HOSTS = {
     "profile": schema.Key(_text),
     "count": schema.Key(schema.integer(1, _HOSTS_MAX)),
     "ids": schema.Key(schema.sequence(str)),
-}
-_PLACEMENT = {
-    "listen": schema.Key(schema.check(_is_bind, "is no HAProxy bind such as '*:80'")),
-    "url": schema.Key(schema.text(re.compile(r"https?://\S+"))),
-    "settings": schema.Key(schema.table()),
-    "files": schema.Key(schema.table()),
-    "allow_writes": schema.Key(schema.boolean()),
-    "rollout": schema.Key(schema.table()),
-    "tests": schema.Key(schema.table()),
-}
-_FILE = schema.text(re.compile(r"/\S+"))
-_TESTS = {
-    "settings": schema.Key(schema.table()),
-    "ca": schema.Key(_FILE),
-    "cert": schema.Key(_FILE),
-    "key": schema.Key(_FILE),
-    "ready_s": schema.Key(schema.integer(1, 3600)),
-    "test_s": schema.Key(schema.integer(1, 3600)),
-}
-_ROLLOUT = {
-    "batch": schema.Key(schema.check(_is_batch, _SIZES)),
-    "floor": schema.Key(schema.check(rollout.is_size, _SIZE)),
-    "failures": schema.Key(schema.integer(0, _HOSTS_MAX)),
-    "hold_s": schema.Key(schema.integer(0, _DAY_S)),
-    "promote": schema.Key(schema.one_of("itself", "by-hand")),
-    "min_healthy_s": schema.Key(schema.integer(0, 3600)),
-    "hosts_s": schema.Key(schema.integer(1, 7200)),
-    "build_s": schema.Key(schema.integer(1, 7200)),
-    "stage_s": schema.Key(schema.integer(1, 7200)),
-    "drain_s": schema.Key(schema.integer(1, 3600)),
-    "health_s": schema.Key(schema.integer(1, 3600)),
-    "suite_s": schema.Key(schema.integer(1, 7200)),
-    "keep": schema.Key(schema.integer(1, 100)),
 }

@@ -93,7 +93,9 @@ class Tests:
     How a service is tested in one environment. Times are in seconds.
 
     ``settings`` are the environment variables that the suite's process gets, secrets
-    too; ``ca``, ``cert`` and ``key`` are files on testers.
+    too; ``ca``, ``cert`` and ``key`` are files on testers. ``probe_paths`` are what
+    the steady probe and the latency gate ask for, the health path by default; there is
+    no gate without a ``latency_factor``.
     """
 
     settings: dict = field(default_factory=dict)
@@ -102,6 +104,10 @@ class Tests:
     key: str = ""
     ready_s: int = 15
     test_s: int = 60
+    probe_per_s: int = 10
+    probe_paths: tuple = ()
+    latency_factor: float = 0.0
+    latency_s: int = 5
 
 
 @dataclass(frozen=True)

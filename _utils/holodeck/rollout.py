@@ -79,12 +79,18 @@ def balancer_target(minion, address, placement):
     named = (
         {"host": urllib.parse.urlsplit(placement.url).netloc} if placement.url else {}
     )
-    return {"name": minion, "kind": "balancer", "url": url, **named}
+    return {**_balancer(minion, url, placement), **named}
 
 
 def url_target(placement):
     """Return the suite's target for the address that users know, by its name."""
-    return {"name": "url", "kind": "balancer", "url": placement.url.rstrip("/")}
+    return _balancer("url", placement.url.rstrip("/"), placement)
+
+
+def _balancer(name, url, placement):
+    files = {key: getattr(placement.tests, key) for key in ("ca", "cert", "key")}
+    known = {key: file for key, file in files.items() if file}
+    return {"name": name, "kind": "balancer", "url": url, **known}
 
 
 def expected_digests(bundles):

@@ -10,7 +10,7 @@ import time
 
 from holodeck import names, rollout
 from holodeck_io.errors import HolodeckError
-from holodeck_master import agreement, locks, signals, stages, wishes
+from holodeck_master import agreement, locks, probing, signals, stages, wishes
 
 _POLL_S = 0.5
 # Between two looks at what serves: at first, and at most in a long wait.
@@ -98,6 +98,8 @@ def _roll(run, hosts):
     run.note("rollout", hosts, f"healthy at {names.short(record['commit'])}")
     run.test(stages.suite_on_hosts, hosts)
     run.note("rollout", hosts, "the suite passed")
+    if not record["done"]:
+        probing.compare(run, hosts[0])
     stages.ready(world, plan, hosts)
     run.note("rollout", hosts, "back in rotation")
     record["touched"] = [host for host in record["touched"] if host not in hosts]

@@ -17,6 +17,7 @@ from holodeck_master import (
     environments,
     locks,
     pillar,
+    probing,
     records,
     rolling,
     signals,
@@ -58,7 +59,7 @@ class Run:
         self.story = story.Story(world.records, record.get("id"))
         self.hosts = plan.environment.members("web")
         self.statuses = {}
-        self._order = 0
+        self._order, self.prober = 0, None
         if last and world.records.was_given_up(last):
             # Hosts may have other bytes in its place.
             self.last, self.homeless = None, f"{self.no_way()} was given up"
@@ -163,6 +164,7 @@ class Run:
         with self._phase("stage"):
             staging.stage(self)
         with self._phase("rollout"):
+            probing.start(self)
             rolling.roll_over(self)
         with self._phase("balancer"):
             if self.test(stages.suite_on_balancers):
@@ -254,6 +256,7 @@ class Run:
     def _finish(self, status):
         self.record |= {"status": status, "ended": records.now()}
         self.save()
+        probing.end(self)
         self.story.save(self.record["id"])
 
     @contextlib.contextmanager

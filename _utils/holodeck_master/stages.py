@@ -123,22 +123,28 @@ def suite_on_balancers(world, plan, commit):
     Where users know the place by a name, that is tested too, as it resolves. Without
     a balancer there is nothing to prove, and ``{}``.
     """
+    targets = balancer_targets(world, plan)
+    if not targets:
+        return {}
+    if plan.placement.url:
+        targets.append(rollout.url_target(plan.placement))
+    dealt = dict.fromkeys(_testers(plan.environment), targets)
+    return _suite(world, plan, commit, dealt)
+
+
+def balancer_targets(world, plan):
+    """Return the targets of each balancer's own address and of the one they share."""
     addresses = world.records.addresses(plan.environment.name)
     targets = [
         rollout.balancer_target(host, addresses[host], plan.placement)
         for host in plan.environment.members("balancer")
     ]
-    if not targets:
-        return {}
     if virtual := plan.environment.virtual_address:
         address = virtual.partition("/")[0]
         targets.append(
             rollout.balancer_target("virtual-address", address, plan.placement)
         )
-    if plan.placement.url:
-        targets.append(rollout.url_target(plan.placement))
-    dealt = dict.fromkeys(_testers(plan.environment), targets)
-    return _suite(world, plan, commit, dealt)
+    return targets
 
 
 def prune(world, environment, service, keep):
@@ -187,13 +193,11 @@ def _suite(world, plan, commit, dealt):
     nothing of one.
     """
     rules = plan.placement.tests
-    files = {key: getattr(rules, key) for key in ("ca", "cert", "key")}
-    known = {key: file for key, file in files.items() if file}
     arguments = {
         tester: {
             "name": plan.service.name,
             "commit": commit,
-            "targets": [{**target, **known} for target in targets],
+            "targets": targets,
             "suite": "suite" if plan.service.suite else None,
             "checks": plan.service.checks or None,
             "deadline_s": plan.rules.suite_s,

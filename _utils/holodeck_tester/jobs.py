@@ -20,6 +20,13 @@ _AT_ONCE = 16
 _OUTPUT_CHARS = 2000
 
 
+def readable_library(place):
+    """Copy the plugin to ``place``: Salt's own copy lies where only root may look."""
+    plugin = Path(holodeck_http.__file__).parent
+    shutil.copytree(plugin, place / plugin.name, dirs_exist_ok=True)
+    return place
+
+
 @contextlib.contextmanager
 def job(folder, python, commit, options, settings):
     """
@@ -51,10 +58,7 @@ class Job:
         self._root, self._paths = work, []
         self._ini = work / "pytest.ini"
         self._ini.write_text("[pytest]\n")
-        # Salt's own copy lies where only root may look.
-        plugin = Path(holodeck_http.__file__).parent
-        self._library = work / "library"
-        shutil.copytree(plugin, self._library / plugin.name)
+        self._library = readable_library(work / "library")
         work.chmod(0o755)
 
     def add(self, suite, checks):

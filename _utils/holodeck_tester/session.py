@@ -40,7 +40,7 @@ def run(argv, *, env, cwd, log, seconds, user=None):
     """
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            _wrapped(argv, user),
+            wrapped(argv, user),
             env=env,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -56,15 +56,16 @@ def run(argv, *, env, cwd, log, seconds, user=None):
     finally:
         _kill_group(process.pid)
         process.wait()
-        _sweep(env[RUN_ID])
+        sweep(env[RUN_ID])
     return process.returncode, timed_out
 
 
-def _wrapped(argv, user):
+def wrapped(argv, user, *, dies=True):
     """
-    Make the command die with the minion's job, which cannot clean up then.
+    Return a command that gains no privileges, and as another user has none.
 
-    It gains no privileges, and as another user it has none.
+    dies
+        Whether it dies with the minion's job, which cannot clean up then.
     """
     setpriv = shutil.which("setpriv")
     if not setpriv:
@@ -72,7 +73,9 @@ def _wrapped(argv, user):
     words = [setpriv, "--no-new-privs"]
     if user:
         words += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return [*words, "--pdeathsig", "KILL", "--", *argv]
+    if dies:
+        words += ["--pdeathsig", "KILL"]
+    return [*words, "--", *argv]
 
 
 def _kill_group(leader):
@@ -80,8 +83,8 @@ def _kill_group(leader):
         os.killpg(leader, signal.SIGKILL)
 
 
-def _sweep(run_id):
-    """Kill what left the group but still carries the run's id."""
+def sweep(run_id):
+    """Kill whatever carries a run's id, whatever group it fled to."""
     for _ in range(_SWEEPS):
         left = _carriers(run_id)
         if not left:

@@ -54,6 +54,8 @@ class Fleet:
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
     wrong_bytes: str = ""
     homeless_code: str = ""
+    probes: list = field(default_factory=list)
+    latency: dict = field(default_factory=dict)
     in_service: bool = False
     dead: bool = False
 
@@ -243,6 +245,16 @@ class Fleet:
                 name: {"state": "passed", "counts": counts} for name in targets
             },
         }
+
+    def _webtest_probe(self, host, **arguments):
+        self.probes.append(arguments)
+
+    def _webtest_probed(self, host, name):
+        return [[100, 10, 0, 2.5]]
+
+    def _webtest_compare(self, host, old, new, **arguments):
+        self._step(f"compare {_shorts([new['name'], old['name']])}")
+        return self.latency
 
     def _webapp_has(self, host, name, deployment):
         return deployment in self.hosts[host].kept

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from holodeck import definition, service_rules
+from holodeck import definition, model, service_rules
 
 _LEGAL = {
     "services": {
@@ -130,6 +130,8 @@ _CASES = [
     (f"{_PLACE}/rollout/failures", -1, f"{_PLACE}/rollout/failures: should be a whole"),
     (f"{_PLACE}/rollout/speed", 1, f"{_PLACE}/rollout/speed: is unknown"),
     (f"{_PLACE}/tests/ca", "ca.pem", f"{_PLACE}/tests/ca: 'ca.pem' does not match"),
+    (f"{_PLACE}/tests/latency_factor", 0.5, f"{_PLACE}/tests/latency_factor: 0.5 is "),
+    (f"{_PLACE}/tests/probe_paths", ["x"], f"{_PLACE}/tests/probe_paths: ['x'] is no"),
     (f"{_PLACE}/tests/test_s", 0, f"{_PLACE}/tests/test_s: should be a whole number"),
     (f"{_PLACE}/tests/settings", {"A B": 1}, f"{_PLACE}/tests/settings/A B: is not a"),
     (f"{_PLACE}/settings/HOLODECK_COMMIT", "x", f"{_PLACE}/settings/HOLODECK_COM"),
@@ -228,7 +230,7 @@ def test_parse_legal_document_has_defaults():
         "/", "main", "",
     )  # fmt: skip
     assert (service.packager, service.python) == ("nfpm", "")
-    assert placement.rollout == definition.Rollout(batch=(2,))
+    assert placement.rollout == model.Rollout(batch=(2,))
     assert placement.allow_writes is False
     assert environment.cidr == ""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holodeck import definition, rollout
+from holodeck import model, rollout
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,23 @@ def test_balancer_target_is_its_own_address_under_the_name_people_use(
     listen, url, wanted
 ):
     """Each of several balancers is tested, whatever the name resolves to."""
-    placement = definition.Placement(service="guestbook", listen=listen, url=url)
+    placement = model.Placement(service="guestbook", listen=listen, url=url)
     found = rollout.balancer_target("lb1", "10.0.0.9", placement)
     assert found == {"name": "lb1", "kind": "balancer", **wanted}
 
 
+def test_balancer_target_brings_the_files_that_tls_needs():
+    """An authority of one's own, and a client's certificate, come by the definition."""
+    tests = model.Tests(ca="/etc/ca.pem", cert="/etc/me.pem")
+    placement = model.Placement("guestbook", "*:443 ssl crt /x", tests=tests)
+    found = rollout.balancer_target("lb1", "10.0.0.9", placement)
+    assert (found["ca"], found["cert"]) == ("/etc/ca.pem", "/etc/me.pem")
+    assert "key" not in found
+
+
 def test_url_target_is_what_people_use():
     """The name as it resolves is a target of its own."""
-    placement = definition.Placement(service="guestbook", url="https://example.org/")
+    placement = model.Placement(service="guestbook", url="https://example.org/")
     assert rollout.url_target(placement)["url"] == "https://example.org"
 
 

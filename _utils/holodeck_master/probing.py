@@ -1,0 +1,108 @@
+"""What a tester measures beside the suites: a steady load, and old against new."""
+
+from holodeck import rollout
+from holodeck_io.errors import HolodeckError
+from holodeck_master import stages
+
+# A probe ends by itself after this time, should its runner have died.
+_MOST_S = 7200
+_GRACE_S = 30
+# Below this a difference of times is noise.
+_NOISE_MS = 1
+
+
+class SlowerError(HolodeckError):
+    """The new commit answers slower than the old one, by more than is allowed."""
+
+
+def start(run):
+    """Let a tester send requests through the balancers as long as the rollout lasts."""
+    rules, plan = run.plan.placement.tests, run.plan
+    targets = stages.balancer_targets(run.world, plan)
+    if not (rules.probe_per_s and targets):
+        return
+    tester = plan.environment.members("tester")[0]
+    replies = run.world.fleet.ask(
+        [tester], "webtest.probe",
+        name=plan.service.name, commit=run.record["commit"], targets=targets,
+        paths=_paths(plan), per_second=rules.probe_per_s, seconds=_MOST_S,
+    )  # fmt: skip
+    if not replies[tester].ok:
+        # It is there to be looked at, and decides nothing.
+        run.world.say("rollout", f"no probe: {replies[tester].error}")
+        return
+    run.prober = tester
+
+
+def end(run):
+    """End the probe; keep what it saw for the report."""
+    if run.prober:
+        replies = run.world.fleet.ask(
+            [run.prober], "webtest.probed", name=run.plan.service.name
+        )
+        reply = replies[run.prober]
+        run.story.add(probe=reply.value if reply.ok else [])
+        run.prober = None
+
+
+def compare(run, host):
+    """
+    Measure a switched host beside one that still runs the old commit.
+
+    Raises :class:`SlowerError` where the new one's 95th percentile is more than the
+    definition's factor above the old one's.
+    """
+    rules, plan = run.plan.placement.tests, run.plan
+    if not rules.latency_factor:
+        return
+    other = _old_host(run)
+    if other is None:
+        run.world.say("rollout", "latency: no host of the old commit to compare with")
+        return
+    tester = plan.environment.members("tester")[0]
+    addresses = run.world.records.addresses(plan.environment.name)
+    old, new = (
+        rollout.host_target(name, addresses[name], plan.service.port)
+        for name in (other, host)
+    )
+    found = run.world.fleet.call(
+        [tester], "webtest.compare", deadline_s=rules.latency_s + _GRACE_S,
+        name=plan.service.name, commit=run.record["commit"], old=old, new=new,
+        paths=_paths(plan), seconds=rules.latency_s,
+    )[tester]  # fmt: skip
+    hosts = {"old": other, "new": host}
+    run.story.add(latency={**found, "hosts": hosts, "factor": rules.latency_factor})
+    _judge(found, hosts, rules.latency_factor)
+    words = f"p95 {found['new']['p95']} ms, {found['old']['p95']} ms on {other}"
+    run.world.say("rollout", f"{host}: {words}")
+
+
+def _judge(found, hosts, factor):
+    old, new = found["old"]["p95"], found["new"]["p95"]
+    if found["failed"]["new"] > found["failed"]["old"]:
+        raise SlowerError(
+            f"{hosts['new']}: {found['failed']['new']} of {found['new']['n']} requests "
+            f"had no good answer, {found['failed']['old']} on {hosts['old']}."
+        )
+    if new > old * factor + _NOISE_MS:
+        raise SlowerError(
+            f"{hosts['new']}: answers within {new} ms at the 95th percentile, "
+            f"{hosts['old']} at the old commit within {old} ms; at most {factor} times "
+            "is allowed (`latency_factor`)."
+        )
+
+
+def _old_host(run):
+    """Return a host that serves the last good release, or ``None``."""
+    pools = stages.pools(run.world, run.plan) or []
+    serving = set.intersection(*pools) if pools else set(run.hosts)
+    for other in run.hosts:
+        found = run.service_on(other)
+        is_old = run.last and found.get("deployment") == run.last["deployment"]
+        if is_old and other in serving and other not in run.record["switched"]:
+            return other
+    return None
+
+
+def _paths(plan):
+    return list(plan.placement.tests.probe_paths or [plan.service.health])

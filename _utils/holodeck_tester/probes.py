@@ -1,0 +1,95 @@
+"""Probes of a tester: a steady one in the background, and one of two hosts at once."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from holodeck_http import probe
+from holodeck_io.errors import HolodeckError
+from holodeck_tester import invocation, jobs, session
+
+#: Where probes live, until the machine's next start.
+RUN = Path("/run/holodeck/probes")
+_LINES = "lines.jsonl"
+_GRACE_S = 20
+# What comes back through Salt: an hour of seconds.
+_SECONDS_MOST = 3600
+
+
+def start(python, name, asked):
+    """
+    Start a steady probe that outlives this job, in place of one that runs.
+
+    python
+        The interpreter of the tester's bundle.
+    name
+        The service.
+    asked
+        What :func:`holodeck_http.probe.watch` takes.
+    """
+    session.sweep(_mark(name))
+    argv = _argv(python, {"do": "watch", **asked})
+    with open(_home(name) / _LINES, "wb") as output:
+        subprocess.Popen(
+            session.wrapped(argv, session.unprivileged(), dies=False),
+            env=_environment(name, _mark(name)), cwd="/", stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+
+def end(name):
+    """End a steady probe; return what it saw, ``[[second, sent, failed, p95], …]``."""
+    session.sweep(_mark(name))
+    file = _home(name) / _LINES
+    if not file.is_file():
+        return []
+    lines = file.read_text().splitlines()
+    shutil.rmtree(_home(name))
+    return probe.by_second(lines)[-_SECONDS_MOST:]
+
+
+def compare(python, name, asked):
+    """
+    Return how long two targets take for the same requests.
+
+    asked
+        What :func:`holodeck_http.probe.compare` takes.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` where it came to no end.
+    """
+    log = _home(name) / "compare.log"
+    status, _ = session.run(
+        _argv(python, {"do": "compare", **asked}),
+        env=_environment(name, f"compare-{os.getpid()}"), cwd="/", log=log,
+        seconds=asked["seconds"] + _GRACE_S, user=session.unprivileged(),
+    )  # fmt: skip
+    said = log.read_text(errors="replace").strip()
+    if status:
+        raise HolodeckError(f"Latency: was not measured: {said[-2000:] or status}")
+    return json.loads(said.splitlines()[-1])
+
+
+def _home(name):
+    """Return the folder of a service's probes, with the plugin for anybody to read."""
+    home = RUN / name
+    jobs.readable_library(home / "library")
+    for folder in (home, home.parent):
+        folder.chmod(0o755)
+    return home
+
+
+def _argv(python, asked):
+    return [str(python), "-m", "holodeck_http.probe", json.dumps(asked)]
+
+
+def _mark(name):
+    return f"probe-{name}"
+
+
+def _environment(name, run_id):
+    return invocation.environment(
+        library=RUN / name / "library", home="/nonexistent", commit="", run_id=run_id,
+        settings={},
+    )  # fmt: skip
