@@ -72,26 +72,6 @@ def compare(old, new, paths, seconds):
     return {**found, "failed": failed}
 
 
-def by_second(lines):
-    """
-    Return ``[[epoch second, sent, failed, p95 in ms], …]`` of lines of :func:`watch`.
-
-    A last line cut by a kill is left out.
-    """
-    buckets = {}
-    for line in lines:
-        try:
-            at, failed, ms = json.loads(line)
-        except (ValueError, TypeError):
-            continue
-        buckets.setdefault(int(at), []).append((failed, ms))
-    return [
-        [at, len(seen), sum(failed for failed, _ in seen),
-         results.percentiles([ms / 1000 for _, ms in seen])["p95"]]
-        for at, seen in sorted(buckets.items())
-    ]  # fmt: skip
-
-
 def _target(options):
     return client.Target(**options, deadline_s=_DEADLINE_S)
 

@@ -109,6 +109,26 @@ def percentiles(seconds):
     return found
 
 
+def by_second(lines):
+    """
+    Return ``[[epoch second, sent, failed, p95 in ms], …]`` of lines of :func:`holodeck_http.probe.watch`.
+
+    A last line cut by a kill is left out.
+    """
+    buckets = {}
+    for line in lines:
+        try:
+            at, failed, ms = json.loads(line)
+        except (ValueError, TypeError):
+            continue
+        buckets.setdefault(int(at), []).append((failed, ms))
+    return [
+        [at, len(seen), sum(failed for failed, _ in seen),
+         percentiles([ms / 1000 for _, ms in seen])["p95"]]
+        for at, seen in sorted(buckets.items())
+    ]  # fmt: skip
+
+
 def _state(run, counts, bad, exit_status, timed_out, empty):
     ran = sum(test.get("phase") not in _NOT_RUN for test in run["tests"])
     collected, ended = run["collected"], run["exit"]

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from holodeck_http import probe
+from holodeck_http import results
 from holodeck_io.errors import HolodeckError
 from holodeck_tester import invocation, jobs, session
 
@@ -47,7 +47,7 @@ def end(name):
         return []
     lines = file.read_text().splitlines()
     shutil.rmtree(_home(name))
-    return probe.by_second(lines)[-_SECONDS_MOST:]
+    return results.by_second(lines)[-_SECONDS_MOST:]
 
 
 def compare(python, name, asked):

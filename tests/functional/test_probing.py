@@ -11,7 +11,7 @@ from fake_world import served, started, steps
 from tester import COMMIT, bundle, given, loaded, run, target
 from web_server import serving
 
-from holodeck_http import probe
+from holodeck_http import results
 from holodeck_master import fleet
 from holodeck_tester import probes
 
@@ -165,4 +165,4 @@ def test_compare_with_a_dead_host_counts_failures(loaded, bundle, home):
 def test_by_second_leaves_out_what_a_kill_cut():
     """Half a line at the end harms nothing."""
     lines = ["[100.2, false, 2.0]", "[100.9, true, 8.0]", "[101.0, false, 3.0]", "[10"]
-    assert probe.by_second(lines) == [[100, 2, 1, 8.0], [101, 1, 0, 3.0]]
+    assert results.by_second(lines) == [[100, 2, 1, 8.0], [101, 1, 0, 3.0]]

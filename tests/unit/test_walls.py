@@ -121,6 +121,23 @@ def test_modules_know_nothing_of_the_master(file):
     assert not _tops(file) & {"holodeck_master", "holodeck_nspawn"}
 
 
+@pytest.mark.parametrize(
+    "file", [*_room("_modules"), *_room("_utils/holodeck_tester")], ids=_name
+)
+def test_minions_need_nothing_of_a_tester_bundle(file):
+    """
+    A minion's own Python has no WebTest, urllib3 or pytest: its bundle has.
+
+    Worse, `import webtest` would find the pack's own module of that name there.
+    """
+    parts = {
+        name.split(".")[1]
+        for name in _imports(ast.walk(_tree(file)))
+        if name.startswith("holodeck_http.")
+    }
+    assert parts <= {"checks", "results", "urls"}
+
+
 @pytest.mark.parametrize("file", _FILES, ids=_name)
 def test_imports_of_the_pack_stand_at_the_top(file):
     """An import within a function fails on a minion that started before the sync."""
