@@ -111,7 +111,7 @@ def percentiles(seconds):
 
 def by_second(lines):
     """
-    Return ``[[epoch second, sent, failed, p95 in ms], …]`` of lines of :func:`holodeck_http.probe.watch`.
+    Return ``[[epoch second, sent, failed, p95 in ms], …]`` of a steady probe's lines.
 
     A last line cut by a kill is left out.
     """

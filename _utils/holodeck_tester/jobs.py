@@ -21,9 +21,11 @@ _OUTPUT_CHARS = 2000
 
 
 def readable_library(place):
-    """Copy the plugin to ``place``: Salt's own copy lies where only root may look."""
+    """Copy the plugin to ``place``: Salt lets only root look at its own copy."""
     plugin = Path(holodeck_http.__file__).parent
     shutil.copytree(plugin, place / plugin.name, dirs_exist_ok=True)
+    for path in (place, *place.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     return place
 
 

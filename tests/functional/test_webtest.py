@@ -13,9 +13,11 @@ from salt.exceptions import SaltInvocationError
 from tester import COMMIT, PACK, SUITE, bundle, given, loaded, run, target, web
 from web_server import serving
 
+import holodeck_http
 from holodeck_http import results, verdict
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
+from holodeck_tester import jobs
 
 
 def test_run_good_target_is_ok(run, web):
@@ -100,6 +102,17 @@ def test_run_as_nobody(run, web, tmp_path):
     """
     entry = run([web], source)["targets"]["web1"]
     assert entry["state"] == "passed", entry["failures"]
+
+
+def test_run_reads_a_copy_of_what_only_root_may(tmp_path, monkeypatch):
+    """Salt syncs the pack for root alone; a suite gets a copy that it may read."""
+    synced = tmp_path / "extmods" / "holodeck_http"
+    synced.mkdir(parents=True, mode=0o700)
+    (synced / "__init__.py").touch(mode=0o600)
+    monkeypatch.setattr(holodeck_http, "__file__", str(synced / "__init__.py"))
+    place = jobs.readable_library(tmp_path / "library")
+    modes = {path.stat().st_mode & 0o777 for path in place.rglob("*")}
+    assert modes == {0o755, 0o644}
 
 
 def test_run_slow_test_leaves_the_others_their_turn(run, web):
