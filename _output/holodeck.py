@@ -56,7 +56,7 @@ def _failed(record, where):
     """Say what went wrong, and what people see now."""
     reason = record["reason"].splitlines()
     lines = [f"{where}: {record['id']} is {record['status']}: {reason[0]}"]
-    lines += [f"  {line}" for line in reason[1:3]]
+    lines += [f"  {line[:_WHY]}" for line in reason[1:4]]
     back = record.get("back", {})
     lines += [f"  {host} {words.splitlines()[0]}" for host, words in back.items()]
     if not back:

@@ -109,20 +109,23 @@ def unproven(replies, expected):
     )
 
 
-def suite_reasons(rows):
-    """Return the first reasons of what failed, one text for each target."""
-    return [
-        f"{name}:{_shown(entry['failures'])}"
-        for name, entry in rows.items()
-        if entry["failures"]
-    ]
+def suite_reasons(faults, rows):
+    """Return what failed, each target with its first reasons below it."""
+    lines, shown = [], set()
+    for fault in faults:
+        lines.append(f"{fault['target']}: {fault['why'].rstrip('.')}")
+        entry = rows.get(fault["target"], {})
+        if fault["is_own"] and entry.get("failures") and fault["target"] not in shown:
+            shown.add(fault["target"])
+            lines += _shown(entry["failures"])
+    return lines
 
 
 def _shown(failures):
-    shown = [f"{failure['id']}: {_first_words(failure)}" for failure in failures[:3]]
-    if len(failures) > len(shown):
-        shown.append(f"and {len(failures) - len(shown)} more")
-    return "".join(f"\n  {line}" for line in shown)
+    lines = [f"  {failure['id']}: {_first_words(failure)}" for failure in failures[:3]]
+    if len(failures) > len(lines):
+        lines.append(f"  and {len(failures) - len(lines)} more")
+    return lines
 
 
 def _first_words(failure):

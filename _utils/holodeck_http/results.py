@@ -80,7 +80,8 @@ def judge(run, *, exit_status, timed_out=False, output="", shared=False):
     state, why = _state(run, counts, bad, exit_status, timed_out, empty)
     if why:
         where = run["running"] or "suite"
-        failures.append({"id": where, "why": f"{why}\n{output}".strip()})
+        said = "" if state == "failed" else output
+        failures.append({"id": where, "why": f"{why}\n{said}".strip()})
     return {
         "state": state, "counts": counts, "failures": failures, "http": run["http"],
     }  # fmt: skip

@@ -19,7 +19,8 @@ def start(run):
     """Let a tester send requests through the balancers as long as the rollout lasts."""
     rules, plan = run.plan.placement.tests, run.plan
     targets = stages.balancer_targets(run.world, plan)
-    if not (rules.probe_per_s and targets):
+    if not (rules.probe_per_s and targets and run.last):
+        # Before a first release nobody could answer.
         return
     tester = plan.environment.members("tester")[0]
     replies = run.world.fleet.ask(

@@ -22,9 +22,8 @@ class SuiteFailedError(HolodeckError):
     """
 
     def __init__(self, proof):
-        faults = [f"{f['target']}: {f['why'].rstrip('.')}" for f in proof["faults"]]
-        reasons = rollout.suite_reasons(proof["rows"])
-        super().__init__("\n".join(["The suite did not pass.", *faults, *reasons]))
+        lines = rollout.suite_reasons(proof["faults"], proof["rows"])
+        super().__init__("\n".join(["The suite did not pass.", *lines]))
         self.hosts = {f["target"]: f["why"] for f in proof["faults"] if f["is_own"]}
         self.proof = proof
 

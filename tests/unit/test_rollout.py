@@ -132,32 +132,33 @@ def _failure(why):
     return {"id": "test_x.py::test_home", "why": why}
 
 
+def _reasons(failures):
+    fault = {"target": "web1", "why": "failed (tested from t1)", "is_own": True}
+    return rollout.suite_reasons([fault], {"web1": {"failures": failures}})
+
+
 @pytest.mark.parametrize(
     ("why", "shown"),
     [
-        ("expected 200\nbody", "web1: test_x.py::test_home: expected 200"),
-        ("/opt/x/webtest/app.py:12: got 500", "web1: test_x.py::test_home: got 500"),
-        ("", "web1: test_x.py::test_home:"),
+        ("expected 200\nbody", "  test_x.py::test_home: expected 200"),
+        ("/opt/x/webtest/app.py:12: got 500", "  test_x.py::test_home: got 500"),
+        ("", "  test_x.py::test_home: "),
     ],
 )
 def test_suite_reasons_shows_the_first_words(why, shown):
     """A failure is one line, without the place in a library that it came from."""
-    result = {"web1": {"failures": [_failure(why)]}}
-    assert [" ".join(r.split()) for r in rollout.suite_reasons(result)] == [shown]
+    assert _reasons([_failure(why)]) == ["web1: failed (tested from t1)", shown]
 
 
 def test_suite_reasons_counts_what_it_leaves_out():
     """Of many failures the first three are shown, and how many more there are."""
-    result = {"web1": {"failures": [_failure("x")] * 5}}
-    [shown] = rollout.suite_reasons(result)
-    assert shown.endswith("and 2 more")
-    assert len(shown.splitlines()) == 5
+    lines = _reasons([_failure("x")] * 5)
+    assert lines[-1] == "  and 2 more"
+    assert len(lines) == 5
 
 
-def test_suite_reasons_says_what_one_line_for_each_failure():
-    """Below the target each failure has a line of its own."""
-    failed = {"failures": [_failure("x"), _failure("y")]}
-    result = {"web1": failed, "web2": {"failures": []}}
-    assert rollout.suite_reasons(result) == [
-        "web1:\n  test_x.py::test_home: x\n  test_x.py::test_home: y"
-    ]
+def test_suite_reasons_of_a_dead_tester_are_said_once():
+    """What is nobody's own fault has no failures below it."""
+    fault = {"target": "web1", "why": "was not tested: t1 is gone.", "is_own": False}
+    rows = {"web1": {"failures": [_failure("was not tested: t1 is gone.")]}}
+    assert rollout.suite_reasons([fault], rows) == ["web1: was not tested: t1 is gone"]
