@@ -4,7 +4,8 @@ import time
 
 from faults.plan import LOSSES, MAY_END_GOOD, NEVER_SERVED, WEB
 
-# Requests that may be on their way to a host in the moment it loses power.
+# Requests that may be on their way to a host in the moment it loses power, or whose
+# answer may be half sent by a process in the moment it is killed.
 _IN_FLIGHT = 4
 # HAProxy needs this long to see that a host is silent: three checks and their timeouts.
 _UNSEEN_S = 8
@@ -32,13 +33,14 @@ def _of_users(case, seen):
 
 def _allowed(case, seen):
     """Return how many requests may have been lost with their host."""
-    lost = {f.deed for f in seen.met if f.deed in LOSSES and f.target in WEB}
-    if lost and case.commit == "sick":
-        # While one is sick and one is out of rotation, the third was lost.
+    lost = [f for f in seen.met if f.deed in LOSSES and f.target in WEB]
+    if lost and (case.commit == "sick" or len({f.target for f in lost}) > 1):
+        # Of three hosts one is out of rotation, and two are lost or sick.
         return seen.tally.sent
-    if lost & {"cut", "freeze"}:
+    if any(fault.deed in {"cut", "freeze"} for fault in lost):
         return int(seen.per_second * _UNSEEN_S / (len(WEB) - 1))
-    return _IN_FLIGHT if lost else 0
+    killed = any(fault.deed == "service" for fault in seen.met)
+    return _IN_FLIGHT if lost or killed else 0
 
 
 def _of_truth(case, seen):
