@@ -98,6 +98,9 @@ def _roll(run, hosts):
     world.say("rollout", f"{shown}: healthy at {names.short(commit)}")
     stages.suite_on_hosts(world, plan, commit, hosts)
     world.say("rollout", f"{shown}: the suite passed")
+    if plan.service.contract and not record["done"]:
+        stages.contract_on_host(world, plan, commit, hosts[0])
+        world.say("rollout", f"{hosts[0]}: keeps its contract")
     stages.ready(world, plan, hosts)
     world.say("rollout", f"{shown}: back in rotation")
     record["touched"] = [host for host in record["touched"] if host not in hosts]

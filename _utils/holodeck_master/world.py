@@ -19,6 +19,7 @@ class World:
     say: Callable
     pack: str
     tester_lock: str
+    contract_lock: str
 
     @classmethod
     def open(cls, opts, say, pack_home):
@@ -30,7 +31,7 @@ class World:
         pack_home
             The folder that holds ``_modules`` and ``salt`` of this pack.
         """
-        lock = pack_home / "salt/holodeck/files/tester-requirements.txt"
+        files = pack_home / "salt/holodeck/files"
         return cls(
             opts=opts,
             definition=pillar.load(opts),
@@ -39,10 +40,15 @@ class World:
             cloud=cloud.Cloud(opts),
             say=say,
             pack=pack.digest(pack_home / "_modules"),
-            tester_lock=lock.read_text(encoding="utf-8"),
+            tester_lock=_lock(files / "tester-requirements.txt"),
+            contract_lock=_lock(files / "contract-requirements.txt"),
         )
 
     @property
     def store(self):
         """The packages that hosts fetch."""
         return store.Store(self.opts)
+
+
+def _lock(file):
+    return file.read_text(encoding="utf-8")

@@ -54,6 +54,7 @@ class Fleet:
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
     wrong_bytes: str = ""
     homeless_code: str = ""
+    broken_contract: bool = False
     in_service: bool = False
     dead: bool = False
 
@@ -242,6 +243,19 @@ class Fleet:
             "targets": {
                 name: {"state": "passed", "counts": counts} for name in targets
             },
+        }
+
+    def _webtest_contract(self, host, **arguments):
+        self._step(f"contract {_short(arguments['target']['name'])}")
+        broken = self.broken_contract
+        counts = {"collected": 1, "passed": not broken, "skipped": 0, "failed": broken,
+                  "error": 0, "total": 1}  # fmt: skip
+        why = {"id": "GET /entries", "why": "Server error"}
+        return {
+            "state": "failed" if broken else "passed",
+            "counts": {name: int(count) for name, count in counts.items()},
+            "failures": [why] if broken else [],
+            "seconds": 1,
         }
 
     def _webapp_has(self, host, name, deployment):

@@ -78,6 +78,7 @@ def opened(root, greeting="hello", count=3, balancers=1, **rules):
         say=lambda phase, message: None,
         pack="p",
         tester_lock=HASHED,
+        contract_lock=f"{HASHED}\nschemathesis==4 --hash=sha256:00",
     )
 
 
