@@ -17,6 +17,7 @@ from holodeck_http import checks as http_checks
 from holodeck_http import results
 from holodeck_io import pillar
 from holodeck_io.errors import HolodeckError
+from holodeck_tester import contract as contracts
 from holodeck_tester import invocation, jobs, probes, reporting
 
 _REPORTS = f"{names.STATE}/webtest"
@@ -96,7 +97,7 @@ def run(
     settings = _settings(name)
     end = time.monotonic() + deadline_s
     python, suite_folder = _tools(_bundle(name, commit, bundle), suite, checks)
-    folder = reporting.new_folder(Path(reports or _REPORTS) / name / commit)
+    folder = _folder(reports, name, commit)
     options = [f"--http-test-s={test_s}", f"--http-ready-s={ready_s}"]
     options += [f"--http-ready={ready}"] if ready else []
     options += ["--http-allow-writes"] if allow_writes else []
@@ -105,6 +106,57 @@ def run(
         entries = job.test_all(targets, end)
     summary = results.merge([target["name"] for target in targets], entries)
     return results.cap(reporting.written(folder, summary))
+
+
+def contract(
+    name, commit, target, contract, allow_writes=False, bundle=None, reports=None
+):
+    r"""
+    Hold a service's own OpenAPI schema against one target, by Schemathesis.
+
+    It makes requests from the schema, valid ones and others, and looks at whether each
+    answer is what the schema says.
+
+    name, commit, bundle, reports
+        As for :func:`run`. The bundle has Schemathesis where the service has a
+        contract.
+    target
+        One entry as in the list of :func:`run`, without ``part``.
+    contract
+        ``schema``, its path on the service; ``seconds`` that the test lasts; and
+        ``checks``, the names of Schemathesis's checks.
+    allow_writes
+        Without it only the operations that are GET, HEAD or OPTIONS are tested, and
+        nothing else is sent.
+
+    Returns ``{"state", "counts", "failures", "seconds", "report"}``, as :func:`run` has
+    them for each target: each count is one of operations, ``report`` the folder with
+    the full reports on this minion. Operations that were not reached in time make it a
+    ``timeout``.
+
+    Raises :class:`SaltInvocationError` for wrong arguments and
+    :class:`HolodeckError` when the tester lacks what the run needs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt tester1 webtest.contract guestbook \
+            4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4 \
+            '{name: web1, kind: host, url: "http://10.0.0.7:8000"}' \
+            '{schema: /openapi.json, seconds: 60, checks: [not_a_server_error]}'
+    """
+    problems = [*_identity_problems(name, commit), *contracts.problems(contract)]
+    problems += invocation.target_problems([target])
+    if problems:
+        raise SaltInvocationError("webtest.contract: " + "\n".join(problems))
+    python = _python(_bundle(name, commit, bundle))
+    folder = _folder(reports, name, commit)
+    entry = contracts.run(
+        folder, python, commit, target, contract, allow_writes=allow_writes
+    )
+    reporting.prune(folder.parents[1])
+    return {**entry, "report": str(folder)}
 
 
 def probe(name, commit, targets, paths, per_second=10, seconds=3600, bundle=None):
@@ -134,7 +186,7 @@ def probe(name, commit, targets, paths, per_second=10, seconds=3600, bundle=None
             targets='[{name: lb1, kind: balancer, url: "http://10.0.0.9"}]' paths='[/]'
     """
     _check_arguments(name, commit, targets, None, {"seconds": seconds})
-    python, _ = _tools(_bundle(name, commit, bundle), None, [True])
+    python = _python(_bundle(name, commit, bundle))
     asked = {"paths": paths, "per_second": per_second, "seconds": seconds}
     probes.start(python, name, {"targets": _reached(targets), **asked})
 
@@ -180,7 +232,7 @@ def compare(name, commit, old, new, paths, seconds=5, bundle=None):
             new='{name: web1, kind: host, url: "http://10.0.0.7:8000"}' paths='[/]'
     """
     _check_arguments(name, commit, [old, new], None, {"seconds": seconds})
-    python, _ = _tools(_bundle(name, commit, bundle), None, [True])
+    python = _python(_bundle(name, commit, bundle))
     (old, new), asked = _reached([old, new]), {"paths": paths, "seconds": seconds}
     return probes.compare(python, name, {"old": old, "new": new, **asked})
 
@@ -197,6 +249,10 @@ def _bundle(name, commit, bundle):
     return Path(bundle or names.bundle_root(names.suite_bundle(name), commit))
 
 
+def _folder(reports, name, commit):
+    return reporting.new_folder(Path(reports or _REPORTS) / name / commit)
+
+
 def _settings(name):
     """Return what the definition gives to this suite; secrets stand in no job."""
     suites = pillar.own(__opts__, dict(__grains__)).get("suites", {})
@@ -204,11 +260,7 @@ def _settings(name):
 
 
 def _check_arguments(name, commit, targets, checks, times):
-    problems = []
-    if not names.is_name(name):
-        problems.append(f"name: {name!r} is not a service's name.")
-    if not names.is_commit(commit):
-        problems.append(f"commit: {commit!r} should be a full commit id, 40 digits.")
+    problems = _identity_problems(name, commit)
     for key, value in times.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value <= _DEADLINE_MAX_S:
@@ -223,6 +275,15 @@ def _check_arguments(name, commit, targets, checks, times):
         raise SaltInvocationError("webtest: " + "\n".join(problems))
 
 
+def _identity_problems(name, commit):
+    problems = []
+    if not names.is_name(name):
+        problems.append(f"name: {name!r} is not a service's name.")
+    if not names.is_commit(commit):
+        problems.append(f"commit: {commit!r} should be a full commit id, 40 digits.")
+    return problems
+
+
 def _tools(bundle, suite, checks):
     """Return the interpreter and the suite's folder, ``None`` for checks alone."""
     relative = PurePosixPath(suite or "suite")
@@ -230,12 +291,7 @@ def _tools(bundle, suite, checks):
         raise SaltInvocationError(
             f"suite: {suite!r} should be a relative path inside the bundle."
         )
-    python = bundle / "bin" / "python"
-    if not os.access(python, os.X_OK):
-        raise HolodeckError(
-            f"Bundle {bundle}: has no bin/python; install the tester's bundle with "
-            "bundle.install first."
-        )
+    python = _python(bundle)
     folder = bundle / relative
     if folder.exists():
         return python, folder
@@ -245,3 +301,13 @@ def _tools(bundle, suite, checks):
             "or checks."
         )
     return python, None
+
+
+def _python(bundle):
+    python = bundle / "bin" / "python"
+    if not os.access(python, os.X_OK):
+        raise HolodeckError(
+            f"Bundle {bundle}: has no bin/python; install the tester's bundle with "
+            "bundle.install first."
+        )
+    return python

@@ -38,6 +38,7 @@ class Service:
     suite: str = ""
     suite_lock: str = ""
     checks: list = field(default_factory=list)
+    contract: dict = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)
 

@@ -40,6 +40,8 @@ def service(name, data, faults):
         _check_command(line, f"{path}/processes/{process}", faults)
     fields.check_settings(values, path, faults)
     _check_build(values, path, faults)
+    if "contract" in values:
+        values["contract"] = _contract(values["contract"], f"{path}/contract", faults)
     if faults:
         return None
     return Service(name=name, **values)
@@ -58,6 +60,17 @@ def _check_command(line, path, faults):
             path, f"{word!r} in {line!r} is a shell's, and there is no shell; write a "
             "script in the repository and name it here"
         )  # fmt: skip
+
+
+def _contract(data, path, faults):
+    """Return what the schema is held against, with the defaults filled in."""
+    found = schema.mapping(data, path, _CONTRACT, faults)
+    checks = found.get("checks", _ANSWERS)
+    for check in [check for check in checks if check not in _CHECKS]:
+        faults.add(f"{path}/checks", f"{check!r} is no check; use {', '.join(_CHECKS)}")
+    if not checks:
+        faults.add(f"{path}/checks", "is empty; leave it out for the usual ones")
+    return {"seconds": 60, **found, "checks": list(checks)}
 
 
 def _check_build(values, path, faults):
@@ -94,6 +107,24 @@ _BUILD = {
     "network": schema.Key(schema.boolean()),
     "timeout_s": schema.Key(schema.integer(1, 7200)),
 }
+# What Schemathesis looks at. By default whether each answer is one that the schema
+# tells of: its body is compared only where its status and its type are known there.
+_ANSWERS = (
+    "not_a_server_error", "status_code_conformance", "content_type_conformance",
+    "response_schema_conformance",
+)  # fmt: skip
+# More judges how a service takes wrong input, which many schemas say nothing of.
+_CHECKS = (
+    *_ANSWERS, "response_headers_conformance", "negative_data_rejection",
+    "positive_data_acceptance", "missing_required_header", "unsupported_method",
+    "allow_header_conformance", "use_after_free", "ensure_resource_availability",
+    "ignored_auth",
+)  # fmt: skip
+_CONTRACT = {
+    "schema": schema.Key(schema.text(_PATH), required=True),
+    "seconds": schema.Key(schema.integer(1, 3600)),
+    "checks": schema.Key(schema.sequence(str)),
+}
 _SERVICE = {
     "repository": schema.Key(
         schema.check(
@@ -120,6 +151,7 @@ _SERVICE = {
     "suite": schema.Key(schema.text(_RELATIVE)),
     "suite_lock": schema.Key(schema.text(_RELATIVE)),
     "checks": schema.Key(schema.sequence()),
+    "contract": schema.Key(schema.table()),
     "settings": schema.Key(schema.table()),
     "files": schema.Key(schema.table()),
 }

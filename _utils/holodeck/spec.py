@@ -24,8 +24,8 @@ def suite_spec(service, kind, tester_lock):
     Return the recipe of the bundle that tests a service.
 
     tester_lock
-        The hashed lock of pytest and WebTest, used unless the service names
-        its own ``suite_lock``.
+        The hashed lock of pytest and WebTest, and of Schemathesis where the service
+        has a contract; used unless the service names its own ``suite_lock``.
     """
     spec = {**_source(service, kind), "project": False, "packages": {}, "extras": []}
     if service.suite:

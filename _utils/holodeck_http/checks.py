@@ -7,16 +7,18 @@ Checks written as data: what a service without a suite is tested by.
       status: 200                  # or a list of them; 200 by default
       headers: {Content-Type: application/json}
       contains: ok                 # or a list of texts
-      json: {status: ok, checks.0.name: database}
+      json: {status: ok, checks.0.name: database, "$.checks[?@.slow].name": cache}
       within_s: 2
       marks: [smoke]
 
 Only the standard library is needed here: a minion validates what pillar says
-before anything starts.
+before anything starts. What JSONPath's library says of a query, a tester hears when it
+collects the checks.
 """
 
 import json
-import re
+
+from holodeck_http import queries
 
 #: The marks a test or a check may carry, and what each means.
 MARKS = {
@@ -41,7 +43,6 @@ _FIELDS = {
 }
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _STATUSES = range(100, 600)
-_MISSING = object()
 
 
 def problems(data):
@@ -92,6 +93,16 @@ def _value_problems(check):
         f"/marks: {mark!r} is unknown; use {', '.join(MARKS)}."
         for mark in check.get("marks", [])
         if mark not in MARKS
+    ]
+
+
+def query_problems(data):
+    """Return every fault of the queries in a list of checks that has no other."""
+    return [
+        f"{name}: json {path}: {problem}."
+        for name, check in zip(names(data), data, strict=True)
+        for path in check.get("json", {})
+        if (problem := queries.problem(path))
     ]
 
 
@@ -146,25 +157,16 @@ def _json_faults(expected, body):
         return [f"body: is not JSON ({error})"]
     found = []
     for path, value in expected.items():
-        actual = _lookup(document, path)
-        if actual is _MISSING:
+        try:
+            actual = queries.lookup(document, path)
+        except queries.QueryError as error:
+            found.append(f"json {path}: {error}")
+            continue
+        if actual is queries.MISSING:
             found.append(f"json {path}: is missing, should be {value!r}")
         elif actual != value:
             found.append(f"json {path}: is {actual!r}, should be {value!r}")
     return found
-
-
-def _lookup(document, path):
-    """Follow ``a.b.0`` (also ``$.a.b[0]``) into ``document``."""
-    keys = re.sub(r"\[(\d+)\]", r".\1", str(path)).split(".")
-    for key in keys[1:] if keys[0] == "$" else keys:
-        if isinstance(document, dict) and key in document:
-            document = document[key]
-        elif isinstance(document, list) and key.isdigit() and int(key) < len(document):
-            document = document[int(key)]
-        else:
-            return _MISSING
-    return document
 
 
 def _as_list(value):

@@ -30,7 +30,7 @@ class CheckFile(pytest.File):
     def collect(self):
         """Yield one item for each check; a fault of the file is an error."""
         data = self._read()
-        problems = checks.problems(data)
+        problems = checks.problems(data) or checks.query_problems(data)
         if problems:
             raise self.CollectError("\n".join([f"{self.path.name}:", *problems]))
         for name, check in zip(checks.names(data), data, strict=True):

@@ -100,7 +100,9 @@ def history(world, environment, service, old, new):
 def recipes_of(world, service, platform):
     """Return ``{bundle name: recipe}`` of what a release installs on a platform."""
     key = (world.definition.signing or {}).get("key", "")
-    return spec.bundles(service, kind_of(platform), world.tester_lock, key)
+    # Schemathesis is large: only who asks for it carries it.
+    lock = world.contract_lock if service.contract else world.tester_lock
+    return spec.bundles(service, kind_of(platform), lock, key)
 
 
 def kind_of(platform):

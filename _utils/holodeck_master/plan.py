@@ -26,12 +26,18 @@ class Plan:
         return self.service.name, self.environment.name
 
     def at_once(self):
-        """Return the same plan for all hosts at once, as far as the floor allows."""
+        """
+        Return the same plan for all hosts at once, as far as the floor allows.
+
+        Without the contract: what goes back may have been released before it had one.
+        """
         rules = dataclasses.replace(
             self.rules, batch=("100%",), hold_s=0, min_healthy_s=0
         )
         return dataclasses.replace(
-            self, placement=dataclasses.replace(self.placement, rollout=rules)
+            self,
+            service=dataclasses.replace(self.service, contract={}),
+            placement=dataclasses.replace(self.placement, rollout=rules),
         )
 
 

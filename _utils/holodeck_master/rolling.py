@@ -99,12 +99,20 @@ def _roll(run, hosts):
     run.test(stages.suite_on_hosts, hosts)
     run.note("rollout", hosts, "the suite passed")
     if not record["done"]:
-        probing.compare(run, hosts[0])
+        _look_closer(run, hosts[0])
     stages.ready(world, plan, hosts)
     run.note("rollout", hosts, "back in rotation")
     record["touched"] = [host for host in record["touched"] if host not in hosts]
     record["done"] = [*record["done"], *hosts]
     run.save()
+
+
+def _look_closer(run, host):
+    """Test the first host of all also for its contract and its speed."""
+    if run.plan.service.contract:
+        run.test(stages.contract_on_host, host)
+        run.note("rollout", [host], "the suite passed, and keeps its contract")
+    probing.compare(run, host)
 
 
 def _floor(run):

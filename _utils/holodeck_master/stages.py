@@ -11,6 +11,8 @@ from holodeck_master import fleet
 
 _BALANCER_S = 15
 _GRACE_S = 15
+# To start, to load the schema, and for a last request.
+_CONTRACT_S = 45
 
 
 class SuiteFailedError(HolodeckError):
@@ -113,6 +115,29 @@ def suite_on_hosts(world, plan, commit, hosts):
     ]
     dealt = dealing.assign(_testers(plan.environment), targets)
     return _suite(world, plan, commit, dealt)
+
+
+def contract_on_host(world, plan, commit, host):
+    """
+    Hold the service's schema against one host, from one tester; return the proof.
+
+    Raises :class:`SuiteFailedError`; a contract that is broken is no host's own fault.
+    """
+    tester, contract = _testers(plan.environment)[0], plan.service.contract
+    address = world.records.addresses(plan.environment.name)[host]
+    reply = world.fleet.ask(
+        [tester], "webtest.contract", deadline_s=contract["seconds"] + _CONTRACT_S,
+        name=plan.service.name, commit=commit, contract=contract,
+        target=rollout.host_target(host, address, plan.service.port),
+        allow_writes=plan.placement.allow_writes,
+    )[tester]  # fmt: skip
+    row = f"{host} contract"
+    answers = {tester: {"targets": {row: reply.value}}} if reply.ok else {}
+    lost = {} if reply.ok else {tester: reply.error}
+    proof = verdict.joined({tester: [{"name": row}]}, answers, lost)
+    if proof["faults"]:
+        raise SuiteFailedError(proof)
+    return proof
 
 
 def suite_on_balancers(world, plan, commit):

@@ -20,6 +20,7 @@ class World:
     pack: str
     tester_lock: str
     report_page: str
+    contract_lock: str
 
     @classmethod
     def open(cls, opts, say, pack_home):
@@ -40,11 +41,16 @@ class World:
             cloud=cloud.Cloud(opts),
             say=say,
             pack=pack.digest(pack_home / "_modules"),
-            tester_lock=(texts / "tester-requirements.txt").read_text("utf-8"),
-            report_page=(texts / "report.html.jinja").read_text("utf-8"),
+            tester_lock=_text(texts / "tester-requirements.txt"),
+            contract_lock=_text(texts / "contract-requirements.txt"),
+            report_page=_text(texts / "report.html.jinja"),
         )
 
     @property
     def store(self):
         """The packages that hosts fetch."""
         return store.Store(self.opts)
+
+
+def _text(file):
+    return file.read_text(encoding="utf-8")

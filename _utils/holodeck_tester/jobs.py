@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -11,7 +10,6 @@ import uuid
 from pathlib import Path
 
 import holodeck_http
-from holodeck import masking
 from holodeck_http import results
 from holodeck_tester import invocation, reporting, session, turnstile
 
@@ -100,10 +98,7 @@ class Job:
 
     def _judged(self, target, seconds):
         user = session.unprivileged()
-        home = self._work / f"home-{target['name']}"
-        home.mkdir(mode=0o700)
-        if user:
-            os.chown(home, user.pw_uid, user.pw_gid)
+        home = session.home(self._work / f"home-{target['name']}", user)
         lines = reporting.lines(self._folder, target["name"])
         log = lines.with_suffix(".log")
         status, timed_out = session.run(
@@ -145,8 +140,4 @@ class Job:
         )
 
     def _take(self, source, place):
-        """Keep what a run wrote, without the secrets that the suite was given."""
-        if source.is_file() and not source.is_symlink():
-            secrets = map(str, self._settings.values())
-            text = masking.mask(reporting.text(source), secrets)
-            place.write_text(text, encoding="utf-8")
+        reporting.take(source, place, map(str, self._settings.values()))

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 
+from holodeck import masking
 from holodeck_http import results
 from holodeck_io import files
 
@@ -31,6 +32,13 @@ def text(path):
     return path.read_text(errors="replace") if path.exists() else ""
 
 
+def take(source, place, secrets=()):
+    """Keep what a run wrote, without the secrets that it was given."""
+    if source.is_file() and not source.is_symlink():
+        kept = masking.mask(text(source), secrets)
+        place.write_text(kept, encoding="utf-8")
+
+
 def written(folder, summary):
     """
     Write the report; return the summary with the matrix of tests and that file.
@@ -44,7 +52,7 @@ def written(folder, summary):
         for name, entry in targets.items():
             head = {"event": "target", "name": name, "state": entry["state"]}
             file.write(json.dumps(head) + "\n" + told[name])
-    _prune(folder.parents[1])
+    prune(folder.parents[1])
     return {
         **summary,
         "matrix": results.matrix({n: results.parse(own) for n, own in told.items()}),
@@ -53,7 +61,7 @@ def written(folder, summary):
     }
 
 
-def _prune(reports):
+def prune(reports):
     """Keep the newest runs of a service, over all its commits."""
     runs = sorted(reports.glob("*/*/"), key=lambda folder: folder.name)
     for folder in runs[:-_KEEP_RUNS]:

@@ -20,6 +20,14 @@ def unprivileged():
     return None if os.geteuid() or not shutil.which("setpriv") else pwd.getpwnam(_USER)
 
 
+def home(folder, user):
+    """Make and return a folder for ``user`` alone; for the caller where it is none."""
+    folder.mkdir(mode=0o700)
+    if user:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    return folder
+
+
 def run(argv, *, env, cwd, log, seconds, user=None):
     """
     Run ``argv`` and return ``(exit status, whether the deadline killed it)``.

@@ -29,6 +29,9 @@ holodeck:
       health: /healthz
       # The folder of the WebTest suite in the repository.
       suite: tests/http
+      # The OpenAPI schema that it answers with, held against the first host that is
+      # taken over, for so many seconds; its suite's bundle carries Schemathesis then.
+      #   contract: {schema: /openapi.json, seconds: 60}
       # nfpm (default) or fpm.
       packager: nfpm
       # Debian's or RPM's packages: to build with on builders, to run with on hosts.

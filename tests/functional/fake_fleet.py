@@ -56,6 +56,7 @@ class Fleet:
     homeless_code: str = ""
     probes: list = field(default_factory=list)
     latency: dict = field(default_factory=dict)
+    broken_contract: bool = False
     in_service: bool = False
     dead: bool = False
 
@@ -255,6 +256,19 @@ class Fleet:
     def _webtest_compare(self, host, old, new, **arguments):
         self._step(f"compare {_shorts([new['name'], old['name']])}")
         return self.latency
+
+    def _webtest_contract(self, host, **arguments):
+        self._step(f"contract {_short(arguments['target']['name'])}")
+        broken = self.broken_contract
+        counts = {"collected": 1, "passed": not broken, "skipped": 0, "failed": broken,
+                  "error": 0, "total": 1}  # fmt: skip
+        why = {"id": "GET /entries", "why": "Server error"}
+        return {
+            "state": "failed" if broken else "passed",
+            "counts": {name: int(count) for name, count in counts.items()},
+            "failures": [why] if broken else [],
+            "seconds": 1,
+        }
 
     def _webapp_has(self, host, name, deployment):
         return deployment in self.hosts[host].kept

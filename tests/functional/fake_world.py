@@ -81,6 +81,7 @@ def opened(root, greeting="hello", count=3, balancers=1, **rules):
         pack="p",
         tester_lock=HASHED,
         report_page=_PAGE.read_text(),
+        contract_lock=f"{HASHED}\nschemathesis==4 --hash=sha256:00",
     )
 
 

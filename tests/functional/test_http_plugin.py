@@ -320,3 +320,12 @@ def test_checks_faulty_file_is_an_error(suite, pytester):
     result = suite()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*checks/0/paht: is unknown*"])
+
+
+def test_checks_faulty_query_is_an_error(suite, pytester, live):
+    """A query that is no JSONPath stops the run, and names its check."""
+    checks = [{"path": "/", "name": "writes", "json": {"$.writes[": 0}}]
+    pytester.path.joinpath("basic.checks.json").write_text(json.dumps(checks))
+    result = suite("--http-target", live.url)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*writes: json $.writes[[]: is no JSONPath (*"])

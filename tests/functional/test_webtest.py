@@ -270,6 +270,27 @@ def test_run_checks_without_a_suite(run, web, bundle):
     assert answer["targets"]["web1"]["counts"]["passed"] == 1
 
 
+def test_run_checks_query_json(run):
+    """A check looks into an answer by JSONPath, and says what it found there."""
+    jobs = [{"name": "a", "state": "done"}, {"name": "b", "state": "stuck"}]
+    kind = ("Content-Type", "application/json")
+
+    def app(environ, start_response):
+        start_response("200 OK", [kind])
+        return [json.dumps({"jobs": jobs}).encode()]
+
+    checks = [
+        {"path": "/", "json": {"$.jobs[?@.state == 'done'].name": "a"}},
+        {"path": "/", "json": {"$.jobs[*].state": ["done", "done"]}},
+    ]
+    with serving(app) as server:
+        answer = run([target("web1", server.server_port)], None, checks=checks)
+    entry = answer["targets"]["web1"]
+    assert entry["counts"]["passed"] == 1
+    [failure] = entry["failures"]
+    assert "$.jobs[*].state: is ['done', 'stuck'], should be" in failure["why"]
+
+
 def test_run_suite_and_checks_together(run, web):
     """Checks from pillar add to the suite, under stable ids."""
     answer = run([web], checks=[{"path": "/"}])

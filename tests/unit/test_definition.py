@@ -94,6 +94,18 @@ _CASES = [
     (f"{_SERVICE}/health", "/a b", f"{_SERVICE}/health: '/a b' does not match"),
     (f"{_SERVICE}/health", "/a#b", f"{_SERVICE}/health: '/a#b' does not match"),
     (f"{_SERVICE}/checks", "x", f"{_SERVICE}/checks: should be a list"),
+    (f"{_SERVICE}/contract", "/a", f"{_SERVICE}/contract: should be a mapping"),
+    (f"{_SERVICE}/contract", {}, f"{_SERVICE}/contract/schema: is missing"),
+    *((f"{_SERVICE}/contract", {"schema": "/a", **change}, f"{_SERVICE}/contract/{why}")
+      for change, why in (
+          ({"schema": "a.json"}, "schema: 'a.json' does not match"),
+          ({"seconds": 0}, "seconds: should be a whole number from 1 to 3600"),
+          ({"seconds": 3601}, "seconds: should be a whole number from 1 to 3600"),
+          ({"checks": ["all"]}, "checks: 'all' is no check; use not_a_server_error"),
+          ({"checks": []}, "checks: is empty"),
+          ({"checks": "all"}, "checks: should be a list of strs"),
+          ({"speed": 1}, "speed: is unknown; the keys here are schema, seconds"),
+      )),
     (f"{_SERVICE}/settings/A B", "1", f"{_SERVICE}/settings/A B: is not a free name"),
     (f"{_SERVICE}/settings/1A", "1", f"{_SERVICE}/settings/1A: is not a free name"),
     (f"{_SERVICE}/settings/PORT", "1", f"{_SERVICE}/settings/PORT: is not a free name"),
@@ -233,6 +245,21 @@ def test_parse_legal_document_has_defaults():
     assert placement.rollout == model.Rollout(batch=(2,))
     assert placement.allow_writes is False
     assert environment.cidr == ""
+
+
+def test_parse_contract_has_defaults():
+    """A minute, and whether each answer is as the schema says; or what is asked for."""
+    found = definition.parse(_with(f"{_SERVICE}/contract", {"schema": "/openapi.json"}))
+    assert found.services["guestbook"].contract == {
+        "schema": "/openapi.json",
+        "seconds": 60,
+        "checks": ["not_a_server_error", "status_code_conformance",
+                   "content_type_conformance", "response_schema_conformance"],
+    }  # fmt: skip
+    own = {"schema": "/v1", "seconds": 5, "checks": ["not_a_server_error"]}
+    found = definition.parse(_with(f"{_SERVICE}/contract", own))
+    assert found.services["guestbook"].contract == own
+    assert definition.parse(_LEGAL).services["guestbook"].contract == {}
 
 
 def test_members_are_made_or_named():

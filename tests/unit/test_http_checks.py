@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from holodeck_http import checks
+from holodeck_http import checks, queries
 
 
 class _Answer:
@@ -25,7 +25,7 @@ def test_problems_good_checks_have_none():
                 "status": [200, 204],
                 "headers": {"Content-Type": "application/json"},
                 "contains": ["ok", "fine"],
-                "json": {"status": "ok", "checks.0.name": "database"},
+                "json": {"status": "ok", "checks.0.name": "database", "$..a": 1},
                 "within_s": 0.5,
                 "marks": ["smoke"],
             },
@@ -94,8 +94,84 @@ def test_faults_say_is_and_should_be(check, answer, seconds, fault):
 
 @pytest.mark.parametrize("path", ["a.0.b", "$.a[0].b", "a[0].b"])
 def test_faults_json_paths_reach_into_lists(path):
-    """Dots, brackets and a leading $ all name the same value."""
+    """Dots, brackets and a JSONPath query all name the same value."""
     body = json.dumps({"a": [{"b": None}]}).encode()
     assert (
         checks.faults({"path": "/", "json": {path: None}}, _Answer(body=body), 0) == []
     )
+
+
+_BOOKS = {
+    "books": [
+        {"title": "Sayings", "price": 8.95, "tags": ["old"]},
+        {"title": "Moby Dick", "price": 8.99, "isbn": "0-553-21311-3", "tags": []},
+        {"title": "The Lord", "price": 22.99, "isbn": "0-395-19395-8"},
+    ],
+    "$odd": {"a.b": 1},
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("$.books[?@.price > 20].title", "The Lord"),
+        ("$.books[?@.isbn].title", ["Moby Dick", "The Lord"]),
+        ("$..title", ["Sayings", "Moby Dick", "The Lord"]),
+        ("$.books[-1:].price", 22.99),
+        ("$.books[?match(@.title, 'M.*')].isbn", "0-553-21311-3"),
+        ("$.books[?length(@.tags) == 1].tags", ["old"]),
+        ("$['$odd']['a.b']", 1),
+        ("$", _BOOKS),
+    ],
+)
+def test_faults_json_query_compares_what_it_finds(query, value):
+    """A query's one match is compared as it is, and several as their list."""
+    answer = _Answer(body=json.dumps(_BOOKS).encode())
+    assert checks.faults({"path": "/", "json": {query: value}}, answer, 0) == []
+    [fault] = checks.faults({"path": "/", "json": {query: "no"}}, answer, 0)
+    assert fault == f"json {query}: is {value!r}, should be 'no'"
+
+
+@pytest.mark.parametrize("value", [None, []])
+def test_faults_json_query_without_a_match_is_missing(value):
+    """What a query does not find is equal to nothing, not even to nothing."""
+    check = {"path": "/", "json": {"$.books[?@.price > 99].title": value}}
+    answer = _Answer(body=json.dumps(_BOOKS).encode())
+    [fault] = checks.faults(check, answer, 0)
+    assert "is missing, should be" in fault
+
+
+def test_faults_json_query_that_cannot_be_followed_is_a_fault():
+    """A document too deep for a query fails the check, in one line."""
+    body = b'{"a":' * 200 + b"1" + b"}" * 200
+    [fault] = checks.faults({"path": "/", "json": {"$..a": 1}}, _Answer(body=body), 0)
+    assert fault.startswith("json $..a: ")
+    assert "\n" not in fault
+
+
+_QUERIES = [
+    {"path": "/", "json": {"a.0": 1, "$.a[0]": 1}},
+    {"path": "/", "name": "odd", "json": {"$.a[?@.b": 1, "$a": 1}},
+]
+
+
+def test_query_problems_name_the_check_and_the_query():
+    """A query that is no JSONPath is told before any request is sent."""
+    found = checks.query_problems(_QUERIES)
+    assert [fault.split(" is no")[0] for fault in found] == [
+        "odd: json $.a[?@.b:",
+        "odd: json $a:",
+    ]
+    assert all("\n" not in fault for fault in found)
+
+
+def test_query_problems_without_the_library_say_what_is_missing(monkeypatch):
+    """A suite's own lock without the library is told so; dotted ways need none."""
+    monkeypatch.setattr(queries, "JSONPathEnvironment", None)
+    [fault] = checks.query_problems(_QUERIES[:1])
+    assert fault == (
+        "GET /: json $.a[0]: is JSONPath, which needs python-jsonpath; install it."
+    )
+    assert checks.problems(_QUERIES) == []
+    answer = _Answer(body=b'{"a": [1]}')
+    assert checks.faults({"path": "/", "json": {"a.0": 1}}, answer, 0) == []

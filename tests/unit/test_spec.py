@@ -50,7 +50,7 @@ def test_key_changes_with_commit_and_platform(change):
     [
         {"branch": "next"}, {"port": 9000}, {"health": "/x"},
         {"processes": {"web": "other"}}, {"settings": {"A": 1}}, {"files": {"a": "b"}},
-        {"checks": [{"path": "/"}]},
+        {"checks": [{"path": "/"}]}, {"contract": {"schema": "/", "seconds": 9}},
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
