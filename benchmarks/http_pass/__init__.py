@@ -1,0 +1,1 @@
+"""The HTTP pass measured: one noun a file, main.py is the recipe."""
