@@ -81,6 +81,8 @@ holodeck:
             GUESTBOOK_SECRET: only-for-this-demo
           # Tests marked `writes` run only where they may.
           allow_writes: true
+          # What its suite is given, and a gate on how fast it answers: docs/tests.rst.
+          #   tests: {settings: {GUESTBOOK_PASSWORD: …}, latency_factor: 1.5}
           # How hosts are taken over, in full in docs/releases.rst. Sizes are numbers
           # of hosts or shares (25%); a list grows: [1, 25%, 100%]. Times in seconds.
           rollout:
