@@ -7,12 +7,12 @@ import time
 
 import pytest
 from fake_fleet import NEW, OLD
-from fake_world import served, started, steps
+from fake_world import ORDER, served, started, steps
 from tester import COMMIT, bundle, given, loaded, run, target
 from web_server import serving
 
 from holodeck_http import results
-from holodeck_master import fleet
+from holodeck_master import release
 from holodeck_tester import probes
 
 
@@ -93,6 +93,16 @@ def test_latency_without_an_old_host_is_not_measured(tmp_path):
     world = _told(served(tmp_path, count=1), latency_factor=1.5)
     assert started(world)["status"] == "good"
     assert "compare" not in steps(world)
+
+
+def test_rollback_has_no_gate(tmp_path):
+    """Whoever goes back does so although the old commit may be the slower one."""
+    world = _told(served(tmp_path), latency_factor=1.5)
+    world.fleet.latency = _times(10.0, 10.0)
+    started(world)
+    world.fleet.latency = _times(10.0, 90.0)
+    record = release.rollback(world, "guestbook", "demo", "", ORDER)
+    assert (record["status"], record["commit"]) == ("good", OLD)
 
 
 def _app(delay_s=0.0, status="200 OK"):
