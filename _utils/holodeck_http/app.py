@@ -109,7 +109,8 @@ class App(webtest.TestApp):
                 answer = self.get(path, **options)
                 if is_ready(answer):
                     return answer
-                last = f"{answer.status}: {answer.text[:200] if answer.body else ''}"
+                said = answer.body[:200].decode("utf-8", "replace")
+                last = f"{answer.status}: {said}"
             except client.TransportError as error:
                 last = str(error)
             if time.monotonic() > end:

@@ -10,6 +10,7 @@ The pytest plugin: an ``app`` fixture that is in-process or live, and checks.
 import argparse
 import collections
 import contextlib
+import hashlib
 import os
 import signal
 import threading
@@ -20,6 +21,7 @@ from holodeck_http import checks, dealing, recorder, suite
 from holodeck_http.items import CheckFile
 
 _RECORDER = "holodeck_http_recorder"
+_LATE = pytest.StashKey()
 
 
 def pytest_addoption(parser):
@@ -114,7 +116,9 @@ def pytest_collection_modifyitems(config, items):
         reason = tested.unfit(item)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
-    config.stash[suite.TOTAL] = len(items)
+    names = "\n".join(sorted(item.nodeid for item in items))
+    digest = hashlib.sha256(names.encode()).hexdigest()
+    config.stash[suite.WHOLE] = len(items), digest
     part = config.getoption("--http-part")
     if part:
         sizes = collections.Counter(map(_file, items))
@@ -182,6 +186,7 @@ def _deadline(item):
         return
 
     def end(*_):
+        item.stash[_LATE] = True
         pytest.fail(f"did not end within {seconds:g} s", pytrace=False)
 
     before = signal.signal(signal.SIGALRM, end)
@@ -191,6 +196,15 @@ def _deadline(item):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A test that swallowed its deadline's failure has failed all the same."""
+    outcome = yield
+    report = outcome.get_result()
+    if item.stash.get(_LATE, False) and report.passed and report.when == "call":
+        report.outcome, report.longrepr = "failed", "did not end in time"
 
 
 def _may_alarm():

@@ -27,7 +27,7 @@ def parse(text):
     target, "tests": […], "running": id or None, "stopped": why or None, "exit": status
     or None, "http": percentiles or None}``.
     """
-    run = {"collected": None, "total": None, "tests": [], "running": None,
+    run = {"collected": None, "total": None, "digest": "", "tests": [], "running": None,
            "stopped": None, "exit": None, "http": None}  # fmt: skip
     for line in text.splitlines():
         try:
@@ -38,6 +38,7 @@ def parse(text):
         if kind == "collected":
             run["collected"] = event["count"]
             run["total"] = event.get("total", event["count"])
+            run["digest"] = event.get("digest", "")
         elif kind == "started":
             run["running"] = event["id"]
         elif kind == "test":
@@ -84,6 +85,7 @@ def judge(run, *, exit_status, timed_out=False, output="", shared=False):
         failures.append({"id": where, "why": f"{why}\n{said}".strip()})
     return {
         "state": state, "counts": counts, "failures": failures, "http": run["http"],
+        "digest": run["digest"],
     }  # fmt: skip
 
 
@@ -193,7 +195,12 @@ def matrix(runs):
     ids = list(dict.fromkeys(test["id"] for r in runs.values() for test in r["tests"]))
     rows = {}
     for target, run in runs.items():
-        tests = {test["id"]: test for test in run["tests"]}
+        tests = {}
+        for test in run["tests"]:
+            # Of two with one id the worse one counts.
+            known = tests.get(test["id"])
+            if known is None or known["outcome"] in ("passed", "skipped"):
+                tests[test["id"]] = test
         found = [tests.get(name, {}) for name in ids]
         rows[target] = {
             "outcomes": "".join(test.get("outcome", "-")[0].upper() for test in found),

@@ -13,8 +13,8 @@ from holodeck_http.client import LiveApp, Target
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 _COMMIT = "X-Holodeck-Commit"
 _KEY = pytest.StashKey()
-#: How many tests all testers of a target have together.
-TOTAL = pytest.StashKey()
+#: How many tests all testers of a target have together, and which: a digest.
+WHOLE = pytest.StashKey()
 
 
 @dataclasses.dataclass

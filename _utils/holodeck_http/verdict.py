@@ -83,7 +83,8 @@ def _add_parts(found, name, parts):
     counts = _summed([entry["counts"] for entry in good])
     if not whys:
         totals = {entry["counts"]["total"] for entry in good}
-        if totals != {counts["collected"]}:
+        digests = {entry.get("digest") for entry in good}
+        if totals != {counts["collected"]} or len(digests) > 1:
             whys.append("its parts do not make the whole suite")
         elif why := _none_passed(counts):
             whys.append(why)

@@ -85,13 +85,13 @@ def build(world, plan, commit, statuses, last=None):
     return manifests
 
 
-def history(world, environment, service, old, new):
+def history(world, environment, service, old, new, within_s=_RESOLVE_S):
     """Return the commits between two releases as ``[{commit, subject}]``."""
     if not service.repository or not (old and new) or old == new:
         return []
     builder = _builder(environment)
     found = world.fleet.call(
-        [builder], "bundle.history", deadline_s=_RESOLVE_S,
+        [builder], "bundle.history", deadline_s=within_s,
         repository=service.repository, old=old, new=new,
     )  # fmt: skip
     return found[builder]

@@ -23,6 +23,9 @@ def start(run):
         # Before a first release nobody could answer.
         return
     tester = plan.environment.members("tester")[0]
+    # Before it is asked: its answer may be lost, and it must be ended all the same.
+    run.record["prober"] = tester
+    run.save()
     replies = run.world.fleet.ask(
         [tester], "webtest.probe",
         name=plan.service.name, commit=run.record["commit"], targets=targets,
@@ -31,19 +34,26 @@ def start(run):
     if not replies[tester].ok:
         # It is there to be looked at, and decides nothing.
         run.world.say("rollout", f"no probe: {replies[tester].error}")
-        return
-    run.prober = tester
 
 
 def end(run):
-    """End the probe; keep what it saw for the report."""
-    if run.prober:
+    """
+    End the probe, also that of a dead runner; keep what it saw for the report.
+
+    Whatever goes wrong here is no release's fault.
+    """
+    if "prober" not in run.record:
+        return
+    tester = run.record.pop("prober")
+    try:
         replies = run.world.fleet.ask(
-            [run.prober], "webtest.probed", name=run.plan.service.name
+            [tester], "webtest.probed", name=run.plan.service.name
         )
-        reply = replies[run.prober]
-        run.story.add(probe=reply.value if reply.ok else [])
-        run.prober = None
+    except HolodeckError as error:
+        run.world.say("rollout", f"the probe was not ended: {error}")
+        return
+    if replies[tester].ok:
+        run.story.add(probe=replies[tester].value)
 
 
 def compare(run, host):

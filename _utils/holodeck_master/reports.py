@@ -11,6 +11,8 @@ from holodeck_master.plan import plan_for
 from holodeck_report import junit, page
 
 log = logging.getLogger(__name__)
+# A release does not wait for long for what its page would like to tell.
+_COMMITS_S = 5
 _NOTHING = {"steps": [], "rows": {}, "tests": {}}
 
 
@@ -72,8 +74,9 @@ def _commits(world, before, record):
     try:
         plan = plan_for(world, record["service"], record["environment"])
         return building.history(
-            world, plan.environment, plan.service, before["commit"], record["commit"]
-        )
+            world, plan.environment, plan.service, before["commit"], record["commit"],
+            within_s=_COMMITS_S,
+        )  # fmt: skip
     except HolodeckError as error:
         log.info("The commits of %s are not known: %s", record["id"], error)
         return []

@@ -59,7 +59,7 @@ class Run:
         self.story = story.Story(world.records, record.get("id"))
         self.hosts = plan.environment.members("web")
         self.statuses = {}
-        self._order, self.prober = 0, None
+        self._order = 0
         if last and world.records.was_given_up(last):
             # Hosts may have other bytes in its place.
             self.last, self.homeless = None, f"{self.no_way()} was given up"
@@ -254,10 +254,11 @@ class Run:
         self._finish(self.record.pop("verdict"))
 
     def _finish(self, status):
+        with signals.shielded():
+            probing.end(self)
+            self.story.save(self.record["id"])
         self.record |= {"status": status, "ended": records.now()}
         self.save()
-        probing.end(self)
-        self.story.save(self.record["id"])
 
     @contextlib.contextmanager
     def _phase(self, name):

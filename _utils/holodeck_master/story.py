@@ -1,6 +1,9 @@
 """What happened in a release, step by step, for its report."""
 
+import logging
 import time
+
+log = logging.getLogger(__name__)
 
 
 class Story:
@@ -29,5 +32,8 @@ class Story:
         self._told |= facts
 
     def save(self, release):
-        """Keep it under the release's id."""
-        self._records.keep_story(release, self._told)
+        """Keep it under the release's id; a story that is lost fails no release."""
+        try:
+            self._records.keep_story(release, self._told)
+        except Exception:
+            log.exception("The story of %s was not kept.", release)

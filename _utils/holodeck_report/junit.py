@@ -20,6 +20,11 @@ def xml(record, rows, tests):
         ``{target: {id: [outcome, ms]}}``.
     """
     root = ET.Element("testsuites", name=record["id"])
+    if record["status"] != "good":
+        why = record.get("reason") or f"it is {record['status']}"
+        _suite(
+            root, "release", {"failures": [{"id": record["status"], "why": why}]}, {}
+        )
     for target in sorted({*rows, *tests}):
         _suite(root, target, rows.get(target, {}), tests.get(target, {}))
     ET.indent(root)

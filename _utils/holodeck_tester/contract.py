@@ -1,14 +1,11 @@
 """A service's OpenAPI schema held against one host, by Schemathesis."""
 
 import re
-import shutil
-import tempfile
 import time
 import uuid
-from pathlib import Path
 
 from holodeck_http import results
-from holodeck_tester import contract_report, invocation, reporting, session
+from holodeck_tester import contract_report, invocation, jobs, reporting, session
 
 #: Seconds beyond the given ones: to start, to load the schema, to end a last request.
 GRACE_S = 30
@@ -82,19 +79,15 @@ def run(folder, python, commit, target, contract, *, allow_writes):
     folder
         Where the reports and what was printed are kept.
     """
-    work = Path(tempfile.mkdtemp(prefix="holodeck-contract-"))
-    try:
-        begin = time.monotonic()
+    begin = time.monotonic()
+    with jobs.work_folder() as work:
         entry = _run(work, folder, python, commit, target, contract, allow_writes)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     entry["seconds"] = round(time.monotonic() - begin, 3)
     name = target["name"]
     return results.cap({"targets": {name: entry}})["targets"][name]
 
 
 def _run(work, folder, python, commit, target, contract, allow_writes):
-    work.chmod(0o755)
     config = work / "schemathesis.toml"
     config.write_text("" if allow_writes else _READ_ONLY)
     user = session.unprivileged()

@@ -106,6 +106,9 @@ def environment(*, library, home, commit, run_id, settings):
     return {
         **{name: str(value) for name, value in settings.items()},
         "PATH": "/usr/local/bin:/usr/bin:/bin",
+        # Its user has no name in any file.
+        "USER": "holodeck-suite",
+        "LOGNAME": "holodeck-suite",
         "LANG": "C.UTF-8",
         "HOME": str(home),
         "TMPDIR": str(home),

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -16,6 +17,8 @@ from holodeck_tester import invocation, reporting, session, turnstile
 # However many may wait for answers: each takes some 60 MB.
 _AT_ONCE = 16
 _OUTPUT_CHARS = 2000
+#: Where jobs work: in memory, until the machine's next start at most.
+WORK = Path("/run/holodeck/webtest")
 
 
 def readable_library(place):
@@ -41,9 +44,21 @@ def job(folder, python, commit, options, settings):
     settings
         What the definition gives to the suite.
     """
-    work = Path(tempfile.mkdtemp(prefix="holodeck-webtest-"))
-    try:
+    with work_folder() as work:
         yield Job(work, folder, python, commit, options, settings)
+
+
+@contextlib.contextmanager
+def work_folder():
+    """Yield a folder that goes with its job; what killed jobs have left goes before."""
+    WORK.mkdir(parents=True, exist_ok=True, mode=0o755)
+    for old in WORK.iterdir():
+        if not Path("/proc", old.name.partition("-")[0]).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(dir=WORK, prefix=f"{os.getpid()}-"))
+    work.chmod(0o755)
+    try:
+        yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -59,7 +74,6 @@ class Job:
         self._ini = work / "pytest.ini"
         self._ini.write_text("[pytest]\n")
         self._library = readable_library(work / "library")
-        work.chmod(0o755)
 
     def add(self, suite, checks):
         """Take the suite's folder, the checks, or both."""
@@ -100,7 +114,7 @@ class Job:
         user = session.unprivileged()
         home = session.home(self._work / f"home-{target['name']}", user)
         lines = reporting.lines(self._folder, target["name"])
-        log = lines.with_suffix(".log")
+        log = self._work / f"{target['name']}.log"
         status, timed_out = session.run(
             self._argv(target, home / lines.name),
             env=self._environment(home),
@@ -110,12 +124,12 @@ class Job:
             user=user,
         )
         self._take(home / lines.name, lines)
-        self._take(log, log)
+        self._take(log, lines.with_suffix(".log"))
         return results.judge(
             results.parse(reporting.text(lines)),
             exit_status=status,
             timed_out=timed_out,
-            output=reporting.text(log)[-_OUTPUT_CHARS:],
+            output=reporting.text(lines.with_suffix(".log"))[-_OUTPUT_CHARS:],
             shared="part" in target,
         )
 

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import os
 import shutil
+import stat
 
 from holodeck import masking
 from holodeck_http import results
@@ -11,6 +12,7 @@ from holodeck_io import files
 
 # A release tests host by host: each is one run.
 _KEEP_RUNS = 100
+_MOST_CHARS = 32 << 20
 
 
 def new_folder(parent):
@@ -18,7 +20,7 @@ def new_folder(parent):
     # The end keeps two runs of one second apart.
     now = dt.datetime.now(dt.timezone.utc)
     folder = parent / f"{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, mode=0o700)
     return folder
 
 
@@ -28,15 +30,26 @@ def lines(folder, target):
 
 
 def text(path):
-    """Return what a run wrote, or nothing where it wrote nothing."""
-    return path.read_text(errors="replace") if path.exists() else ""
+    """
+    Return what a run wrote, or nothing where it wrote nothing.
+
+    It wrote as another user, who may have put anything in the file's place: a link, a
+    pipe, what never ends. Only a plain file is read, and so much of it.
+    """
+    try:
+        found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with open(found, errors="replace") as file:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return ""
+        return file.read(_MOST_CHARS)
 
 
 def take(source, place, secrets=()):
     """Keep what a run wrote, without the secrets that it was given."""
-    if source.is_file() and not source.is_symlink():
-        kept = masking.mask(text(source), secrets)
-        place.write_text(kept, encoding="utf-8")
+    if told := text(source):
+        place.write_text(masking.mask_lines(told, secrets), encoding="utf-8")
 
 
 def written(folder, summary):

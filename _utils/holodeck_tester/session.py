@@ -2,29 +2,39 @@
 
 import contextlib
 import os
-import pwd
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 from holodeck_tester.invocation import RUN_ID
 
 _SWEEPS = 50
-_USER = "nobody"
+_TOOLS = ("setpriv", "unshare", "prlimit")
+# Above all that systems give out, below what is not a user any more.
+_FIRST_USER = 1_900_000_000
+_FILE_BYTES = 64 << 20
 
 
 def unprivileged():
-    """Return the user that suites run as, or ``None`` where that cannot be changed."""
-    return None if os.geteuid() or not shutil.which("setpriv") else pwd.getpwnam(_USER)
+    """
+    Return the id of a user that nobody else has, or ``None`` where it cannot be had.
+
+    Each run has its own: suites of two services must not read each other's secrets.
+    """
+    if os.geteuid() or not all(map(shutil.which, _TOOLS)):
+        return None
+    # No two threads of living processes have the same.
+    return _FIRST_USER + threading.get_native_id()
 
 
 def home(folder, user):
     """Make and return a folder for ``user`` alone; for the caller where it is none."""
     folder.mkdir(mode=0o700)
     if user:
-        os.chown(folder, user.pw_uid, user.pw_gid)
+        os.chown(folder, user, user)
     return folder
 
 
@@ -44,7 +54,7 @@ def run(argv, *, env, cwd, log, seconds, user=None):
     seconds
         Until it is killed, with everything that it started.
     user
-        Its entry of the password file; the caller's own by default.
+        The id that :func:`unprivileged` returned; the caller's own by default.
     """
     with open(log, "wb") as output:
         process = subprocess.Popen(
@@ -72,18 +82,25 @@ def wrapped(argv, user, *, dies=True):
     """
     Return a command that gains no privileges, and as another user has none.
 
+    As another user it also sees no processes but its own, cannot write without end, and
+    when its first process ends all end that it started, wherever they fled to.
+
     dies
         Whether it dies with the minion's job, which cannot clean up then.
     """
-    setpriv = shutil.which("setpriv")
-    if not setpriv:
+    if not shutil.which("setpriv"):
         return argv
-    words = [setpriv, "--no-new-privs"]
-    if user:
-        words += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    if dies:
-        words += ["--pdeathsig", "KILL"]
-    return [*words, "--", *argv]
+    mortal = ["--pdeathsig", "KILL"] if dies else []
+    if not user:
+        return ["setpriv", "--no-new-privs", *mortal, "--", *argv]
+    # Once more within: a change of the user forgets whose death was to be followed.
+    return [
+        "setpriv", *mortal, "--",
+        "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
+        "prlimit", f"--fsize={_FILE_BYTES}", "--",
+        "setpriv", "--no-new-privs", f"--reuid={user}", f"--regid={user}",
+        "--clear-groups", "--pdeathsig", "KILL", "--", *argv,
+    ]  # fmt: skip
 
 
 def _kill_group(leader):

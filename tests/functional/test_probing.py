@@ -6,12 +6,13 @@ import dataclasses
 import time
 
 import pytest
-from fake_fleet import NEW, OLD
+from fake_fleet import NEW, OLD, Killed
 from fake_world import ORDER, served, started, steps
 from tester import COMMIT, bundle, given, loaded, run, target
 from web_server import serving
 
 from holodeck_http import results
+from holodeck_io.errors import HolodeckError
 from holodeck_master import release
 from holodeck_tester import probes
 
@@ -136,6 +137,47 @@ def test_probe_for_real(loaded, bundle, home):
     assert all(p95 > 0 for *_, p95 in seen)
     assert not (home / "guestbook").exists()
     assert loaded["webtest.probed"]("guestbook") == []
+
+
+def test_probe_of_a_target_that_hangs_stays_steady(loaded, bundle, home):
+    """While nobody answers, each second still counts what should have been sent."""
+    words = {"per_second": 40, "paths": ["/"], "bundle": str(bundle)}
+    with serving(_app(delay_s=3)) as server:
+        loaded["webtest.probe"](
+            "guestbook", COMMIT, [target("a", server.server_port)], **words
+        )
+        time.sleep(4)
+        seen = loaded["webtest.probed"]("guestbook")
+    assert sum(each[2] for each in seen) > 40
+
+
+def test_probe_of_a_dead_runner_is_ended(tmp_path):
+    """Whoever aborts what a dead runner left ends its probe as well."""
+    world = served(tmp_path)
+    world.fleet.faults["switch web2 new"] = Killed()
+    with pytest.raises(Killed):
+        started(world)
+    world.fleet.dead = False
+    release.abort(world, "guestbook", "demo", "ann")
+    [record, *_] = world.records.history("guestbook", "demo")
+    assert (record["status"], "prober" in record) == ("aborted", False)
+    assert world.records.story(record["id"])["probe"] == [[100, 10, 0, 2.5]]
+
+
+@pytest.mark.parametrize("broken", ["_webtest_probed", "story"])
+def test_probe_and_story_fail_no_release(tmp_path, monkeypatch, broken):
+    """What only a report would show takes no good release back."""
+    world = served(tmp_path)
+
+    def fail(*_, **__):
+        raise HolodeckError("The master does not take jobs.")
+
+    if broken == "story":
+        monkeypatch.setattr(type(world.records), "keep_story", fail)
+    else:
+        monkeypatch.setattr(world.fleet, broken, fail)
+    assert started(world)["status"] == "good"
+    assert {host.commit for host in world.fleet.hosts.values()} == {NEW}
 
 
 def test_probe_takes_the_place_of_one_that_runs(loaded, bundle, home):

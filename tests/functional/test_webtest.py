@@ -5,6 +5,7 @@
 import json
 import os
 import subprocess
+import textwrap
 import time
 from pathlib import Path
 
@@ -90,18 +91,134 @@ def test_run_gives_secrets_to_the_suite_alone(run, web, given):
     assert "horse" not in json.dumps(answer)
 
 
-def test_run_as_nobody(run, web, tmp_path):
-    """A suite is no root on the tester, and gains nothing by a set-uid program."""
+def test_run_as_a_user_of_its_own(run, web):
+    """A suite is no root, gains nothing by a set-uid program, and sees nobody else."""
     source = """
-    import os, subprocess
+    import os
     def test_who():
-        assert os.getuid() not in (0, None)
+        assert os.getuid() > 1_900_000_000
         assert os.getgroups() in ([], [os.getgid()])
-        assert "NoNewPrivs:\t1" in open("/proc/self/status").read()
+        assert "NoNewPrivs:\\t1" in open("/proc/self/status").read()
         open("here", "w").close()
+        assert len([name for name in os.listdir("/proc") if name.isdigit()]) < 5
     """
     entry = run([web], source)["targets"]["web1"]
     assert entry["state"] == "passed", entry["failures"]
+
+
+@pytest.mark.parametrize("trick", ["os.symlink(SECRET, place)", "os.mkfifo(place)"])
+def test_run_follows_nothing_that_a_suite_put_there(run, web, tmp_path, trick):
+    """What root reads after a suite is a plain file, or nothing."""
+    secret = tmp_path / "secret"
+    secret.write_text('{"event": "collected", "count": 1}\n')
+    secret.chmod(0o600)
+    trick = trick.replace("SECRET", repr(str(secret)))
+    source = f"""
+    import os
+    def test_trick(app, request):
+        app.get("/")
+        place = request.config.getoption("--http-results")
+        os.unlink(place)
+        {trick}
+    """
+    entry = run([web], source)["targets"]["web1"]
+    assert entry["state"] == "error"
+    assert entry["counts"]["collected"] == 0
+
+
+def test_run_ends_what_fled_without_a_name(run, web, tmp_path):
+    """A daemon with an environment and a session of its own is ended too."""
+    source = f"""
+    import subprocess
+    def test_flees(app):
+        app.get("/")
+        file = open({str(tmp_path / "alive")!r}, "w")
+        subprocess.Popen(
+            ["/bin/sh", "-c", "while :; do echo x; sleep 0.1; done"],
+            env={{}}, start_new_session=True, stdout=file,
+        )
+    """
+    assert run([web], source)["ok"] is True
+    size = (tmp_path / "alive").stat().st_size
+    time.sleep(0.5)
+    assert (tmp_path / "alive").stat().st_size == size
+
+
+def test_run_shows_no_secret_however_it_is_written(run, web, given):
+    """Quotes, lines, URLs, headers and shortened values give nothing away."""
+    pem = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----"
+    given |= {
+        "QUOTED": 'pass"wo\\rd', "ACCENT": "gehäuse-7", "APO": "it's-hushed",
+        "PEM": pem, "LONG": "".join(chr(97 + n * 7 % 26) for n in range(400)),
+        "BASIC": "correcthorse",
+    }  # fmt: skip
+    source = """
+    import os, pytest
+    KEYS = ("QUOTED", "ACCENT", "APO", "PEM", "LONG")
+    @pytest.mark.parametrize("key", KEYS)
+    def test_shows(app, key):
+        value = os.environ[key]
+        app.post("/", {"value": value}, status=200)
+        assert [value] == [key]
+    def test_header(app):
+        app.authorization = ("Basic", ("bob", os.environ["BASIC"]))
+        app.get("/", status=201)
+    """
+    answer = run([web], source, allow_writes=True)
+    assert answer["targets"]["web1"]["counts"]["failed"] == 6
+    kept = [file.read_text() for file in Path(answer["report"]).parent.iterdir()]
+    told = json.dumps(answer, ensure_ascii=False) + "".join(kept)
+    for hidden in (
+        "rd'", "gehäuse", "geh\\u00e4use", "s-hushed", "MIIEvQIBADANBg", "Ym9iOm",
+        "kqhkiG9w0BAQEF", given["LONG"][:20], given["LONG"][-20:],
+    ):  # fmt: skip
+        assert hidden not in told
+
+
+def test_run_without_a_word_is_no_pass(run, web, bundle):
+    """A test that a plugin of the suite's runs in its own way has proved nothing."""
+    (bundle / "suite" / "conftest.py").write_text(
+        textwrap.dedent("""
+        from _pytest.runner import runtestprotocol
+        def pytest_runtest_protocol(item, nextitem):
+            say, place = item.ihook, {"nodeid": item.nodeid, "location": item.location}
+            say.pytest_runtest_logstart(**place)
+            runtestprotocol(item, nextitem=nextitem, log=False)
+            say.pytest_runtest_logfinish(**place)
+            return True
+        """)
+    )
+    assert run([web], "def test_no(): assert False")["ok"] is False
+
+
+def test_run_test_that_swallows_its_deadline_has_failed(run, web):
+    """A bare except does not turn a hang into a pass."""
+    source = """
+    import time
+    def test_hangs(app):
+        app.get("/")
+        try:
+            time.sleep(60)
+        except:
+            pass
+    """
+    assert run([web], source, test_s=1)["targets"]["web1"]["state"] == "failed"
+
+
+def test_run_parts_of_different_suites_are_no_whole(run, web, bundle, given):
+    """Two testers that collect differently have not shared one suite."""
+    for name in ("aa", "bb"):
+        (bundle / "suite" / f"test_{name}.py").write_text(
+            "import os, pytest\n"
+            f"@pytest.mark.parametrize('n', range(int(os.environ['{name.upper()}'])))\n"
+            f"def test_it(n): assert {name == 'aa'}\n"
+        )
+    dealt = {f"t{n}": [{**web, "part": [n, 2]}] for n in range(2)}
+    answers = {}
+    for tester, sizes in (("t0", {"AA": 3, "BB": 2}), ("t1", {"AA": 2, "BB": 3})):
+        given |= sizes
+        answers[tester] = run(dealt[tester], None)
+    assert verdict.joined(dealt, answers, {})["faults"] != []
 
 
 def test_run_reads_a_copy_of_what_only_root_may(tmp_path, monkeypatch):

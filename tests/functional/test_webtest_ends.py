@@ -19,19 +19,34 @@ def _alive(pid):
     return state != "Z"
 
 
+def _named(mark):
+    """Return the processes whose command has a mark, whatever they call themselves."""
+    return [
+        path.parent.name
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if mark.encode() in _command(path)
+    ]
+
+
+def _command(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def test_run_deadline_leaves_no_orphan(run, web, tmp_path):
     """At the deadline the run dies with its children, fled ones too."""
+    mark = f"time.sleep(600.{os.getpid()})"
     source = f"""
-    import os, subprocess, sys, time
-    SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+    import subprocess, sys, time
+    SLEEP = [sys.executable, "-c", "import time; {mark}"]
     def test_before(app):
         app.get("/")
     def test_hangs():
-        children = [os.getpid()]
-        children.append(subprocess.Popen(SLEEP).pid)
-        children.append(subprocess.Popen(SLEEP, start_new_session=True).pid)
-        with open({str(tmp_path / "pids")!r}, "w") as file:
-            file.write(" ".join(map(str, children)))
+        children = [subprocess.Popen(SLEEP, start_new_session=n) for n in (0, 1)]
+        with open({str(tmp_path / "children")!r}, "w") as file:
+            file.write(str(len(children)))
         time.sleep(600)
     """
     answer = run([web], source, deadline_s=10)
@@ -39,23 +54,21 @@ def test_run_deadline_leaves_no_orphan(run, web, tmp_path):
     assert entry["state"] == "timeout"
     assert entry["counts"]["passed"] == 1
     assert entry["failures"][0]["id"] == "test_it.py::test_hangs"
-    pids = (tmp_path / "pids").read_text().split()
-    assert len(pids) == 3
-    assert not [pid for pid in pids if _alive(pid)]
+    assert (tmp_path / "children").read_text() == "2"
+    assert _named(mark) == []
 
 
-def test_run_end_leaves_no_orphan(run, web, tmp_path):
+def test_run_end_leaves_no_orphan(run, web):
     """A daemon that a passing test forgot is ended too."""
+    mark = f"time.sleep(601.{os.getpid()})"
     source = f"""
     import subprocess, sys
-    SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+    SLEEP = [sys.executable, "-c", "import time; {mark}"]
     def test_forgets():
-        child = subprocess.Popen(SLEEP, start_new_session=True)
-        with open({str(tmp_path / "pid")!r}, "w") as file:
-            file.write(str(child.pid))
+        subprocess.Popen(SLEEP, start_new_session=True)
     """
     assert run([web], source)["ok"] is True
-    assert not _alive((tmp_path / "pid").read_text())
+    assert _named(mark) == []
 
 
 def test_run_killed_job_takes_its_suite_along(web, bundle, tmp_path):

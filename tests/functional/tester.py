@@ -47,7 +47,7 @@ def bundle(tmp_path):
     """A tester's bundle: this interpreter, and a suite that can be replaced."""
     root = tmp_path / "bundle"
     (root / "bin").mkdir(parents=True)
-    # Suites run as nobody, who may pass through to a bundle as on a real tester.
+    # Suites run as users of their own, who may pass through to it as on a tester.
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(folder.stat().st_mode | 0o011)
     tmp_path.chmod(0o777)

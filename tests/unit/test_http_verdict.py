@@ -125,6 +125,8 @@ def test_joined_empty_part_is_no_fault():
     ("parts", "lost", "fault"),
     [
         ((_part(3), _part(1)), {}, "its parts do not make the whole suite"),
+        ((_part(3), {**_part(2), "digest": "another"}), {},
+         "its parts do not make the whole suite"),
         ((_part(3), _part(2, total=6)), {}, "its parts do not make the whole suite"),
         ((_part(3, passed=0, skipped=3), _part(2, passed=0, skipped=2)), {},
          "says passed, but no test did"),
@@ -133,7 +135,7 @@ def test_joined_empty_part_is_no_fault():
         ((_part(3), None), {"t2": "is gone."}, "was not tested: t2 is gone."),
         ((_part(3), None), {}, "no result came back (tested from t2)"),
     ],
-    ids=["short", "other-suite", "all-skipped", "timeout", "dead", "missing"],
+    ids=["short", "tests", "suite", "all-skipped", "timeout", "dead", "missing"],
 )  # fmt: skip
 def test_joined_parts_that_miss_something_are_a_fault(parts, lost, fault):
     """A part that is gone, or of another suite, is never passed over."""

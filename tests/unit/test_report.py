@@ -145,7 +145,9 @@ def test_plot_marks_failures_in_their_second():
 def test_junit_is_well_formed_and_complete():
     """Each test is a case of its target; a dead tester is an error, not a gap."""
     root = ET.fromstring(junit.xml(_RECORD, _ROWS, _TESTS))
-    one, two = root.findall("testsuite")
+    whole, one, two = root.findall("testsuite")
+    # The release itself is a case, when it is not good: also without any test.
+    assert (whole.get("name"), whole.get("errors")) == ("release", "1")
     assert (one.get("tests"), one.get("failures"), one.get("skipped")) == (
         "3",
         "1",
