@@ -5,13 +5,12 @@ It replaces WSGIProxy2, which turns a dead host into a 502 that a test may
 expect, loses logins, overwrites the Host header, and retries.
 """
 
+import contextlib
 import dataclasses
-import ssl
+import http.client
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-import urllib3
-
-from holodeck_http import deadline, urls
+from holodeck_http import connection, deadline, urls
 
 #: Where the request keeps its path as written: WSGI's own is already unescaped.
 RAW_PATH = "holodeck.raw_path"
@@ -25,7 +24,6 @@ _HOP_BY_HOP = {
     "transfer-encoding",
     "upgrade",
 }
-_CHUNK = 1 << 16
 
 
 class TransportError(Exception):
@@ -106,7 +104,8 @@ class LiveApp:
     def __init__(self, target):
         self.target = target
         self._own = urls.host_and_port(target.authority, target.parts.scheme)
-        self._pool = _pool(target)
+        self._tls = connection.context(target)
+        self._idle = []
 
     def __call__(self, environ, start_response):
         """Answer one WSGI request; raise :class:`TransportError` without answer."""
@@ -114,11 +113,11 @@ class LiveApp:
         try:
             with deadline.within(self.target.deadline_s):
                 answer, body = self._exchange(method, path, environ)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (http.client.HTTPException, OSError) as error:
             raise TransportError(self._explain(method, path, error)) from error
         headers = [
             (name, value)
-            for name, value in answer.headers.items()
+            for name, value in answer.getheaders()
             if name.lower() not in _HOP_BY_HOP
         ]
         start_response(f"{answer.status} {answer.reason or '-'}", headers)
@@ -126,45 +125,42 @@ class LiveApp:
 
     def close(self):
         """Close the kept connections."""
-        self._pool.close()
+        while self._idle:
+            self._idle.pop().close()
 
     def _exchange(self, method, path, environ):
-        answer = self._pool.urlopen(
-            method,
-            path,
-            body=_request_body(environ),
-            headers=self._headers(environ),
-            redirect=False,
-            preload_content=False,
-            decode_content=False,
-        )
-        connection = answer.connection
+        headers, sent = self._headers(environ), _request_body(environ)
+        own = self._connection()
         try:
+            answer = own.exchange(method, path, sent, headers)
             body = self._read(method, path, answer)
         except BaseException:
             # Without this the rest of a refused body would be taken for the
             # next answer on this connection.
-            answer.close()
+            own.close()
             raise
-        answer.release_conn()
         if not self.target.keep_alive:
-            connection.close()  # a rude server may leave it open
+            own.close()  # a rude server may leave it open
+        self._idle.append(own)
         return answer, body
 
+    def _connection(self):
+        """Return one that no other thread of a test uses."""
+        with contextlib.suppress(IndexError):
+            return self._idle.pop()
+        return connection.Connection(self.target, self._tls)
+
     def _read(self, method, path, answer):
-        if method == "HEAD":
-            return b""
-        parts, size = [], 0
-        while chunk := answer.read(_CHUNK):
-            parts.append(chunk)
-            size += len(chunk)
-            if size > self.target.max_body_bytes:
-                limit = self.target.max_body_bytes
-                raise TransportError(
-                    f"{method} {path} at {self.target.url}: the answer is larger "
-                    f"than {limit} bytes; raise max_body_bytes if it should be."
-                )
-        return b"".join(parts)
+        limit = self.target.max_body_bytes
+        body = answer.read(limit + 1)
+        if len(body) > limit:
+            raise TransportError(
+                f"{method} {path} at {self.target.url}: the answer is larger "
+                f"than {limit} bytes; raise max_body_bytes if it should be."
+            )
+        if answer.length:
+            raise http.client.IncompleteRead(body, answer.length)
+        return body
 
     def _headers(self, environ):
         asked = environ.get("HTTP_HOST", self.target.authority)
@@ -173,10 +169,11 @@ class LiveApp:
                 f"Host {asked!r}: is not the target {self.target.authority!r}; a "
                 "live suite never leaves its target."
             )
-        headers = urllib3.HTTPHeaderDict()
-        for name, value in environ.items():
-            if name.startswith("HTTP_"):
-                headers[name[5:].replace("_", "-").title()] = value
+        headers = {
+            name[5:].replace("_", "-").title(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
         headers["Host"] = self.target.authority
         headers.setdefault("Accept-Encoding", "identity")
         headers.setdefault("User-Agent", "holodeck-http")
@@ -188,33 +185,9 @@ class LiveApp:
 
     def _explain(self, method, path, error):
         where = f"{method} {path} at {self.target.url}"
-        if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+        if isinstance(error, TimeoutError):
             return f"{where}: no whole answer within {self.target.deadline_s} s."
-        return f"{where}: no answer: {error}"
-
-
-def _pool(target):
-    parts = target.parts
-    port = parts.port or urls.PORTS[parts.scheme]
-    options = {
-        "maxsize": 1,
-        "retries": False,
-        "timeout": urllib3.Timeout(
-            connect=min(target.connect_s, target.deadline_s), total=target.deadline_s
-        ),
-    }
-    if parts.scheme == "http":
-        pool = urllib3.HTTPConnectionPool(parts.hostname, port, **options)
-        pool.ConnectionCls = deadline.PlainConnection
-        return pool
-    context = ssl.create_default_context(cafile=target.ca)
-    if target.cert:
-        context.load_cert_chain(target.cert, target.key)
-    context.sslsocket_class = deadline.TLSSocket
-    name, _ = urls.host_and_port(target.authority, "https")
-    return urllib3.HTTPSConnectionPool(
-        parts.hostname, port, ssl_context=context, server_hostname=name, **options
-    )
+        return f"{where}: no answer: {type(error).__name__}: {error}"
 
 
 def _path(environ):
@@ -227,5 +200,6 @@ def _path(environ):
 
 
 def _request_body(environ):
-    length = environ.get("CONTENT_LENGTH")
-    return environ["wsgi.input"].read(int(length)) if length else None
+    """Return the body; ``None`` where there is none, which WebTest calls 0 bytes."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    return environ["wsgi.input"].read(length) if length else None

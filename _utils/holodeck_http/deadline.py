@@ -12,8 +12,6 @@ import socket
 import ssl
 import time
 
-from urllib3.connection import HTTPConnection
-
 _end = contextvars.ContextVar("holodeck_http_end")
 
 
@@ -51,12 +49,3 @@ class PlainSocket(_Deadlined, socket.socket):
 
 class TLSSocket(_Deadlined, ssl.SSLSocket):
     """A TLS socket under the deadline; for ``SSLContext.sslsocket_class``."""
-
-
-class PlainConnection(HTTPConnection):
-    """urllib3's connection over :class:`PlainSocket`."""
-
-    def connect(self):
-        """Connect, then take the socket over."""
-        super().connect()
-        self.sock = PlainSocket(fileno=self.sock.detach())

@@ -53,8 +53,10 @@ def request_table(found):
 
 def hosts_table(found):
     """Return the table of latencies: medians of all rounds."""
-    header = ("seconds, and cores of others", "one alone", "all", "cpu", "cpu/cores",
-              "ratio", "others")  # fmt: skip
+    header = (
+        "medians, in seconds and cores", "alone", "all", "cpu", "cpu/cores", "ratio",
+        "others' cores", "ratio, cores left",
+    )  # fmt: skip
     rows = [header]
     for latency_ms, rounds in found.items():
         alone, wall, cpu, *rest = (

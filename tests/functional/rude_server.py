@@ -55,6 +55,15 @@ def _endless(connection):
         pass  # the client refused the rest, as it should
 
 
+def _part(connection):
+    connection.sendall(_answer(b"bye"))  # and closes, without having said so
+
+
+def _refuse(connection):
+    connection.sendall(_answer(b"", "413 Content Too Large", "Connection: close"))
+    time.sleep(0.1)
+
+
 def _not_http(connection):
     connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
@@ -67,6 +76,8 @@ _RUDE = {
     "/truncate-chunk": _truncate_chunk,
     "/endless": _endless,
     "/not-http": _not_http,
+    "/part": _part,
+    "/refuse": _refuse,
     "/hang-up": lambda _connection: None,
 }
 _POLITE = {
@@ -89,7 +100,7 @@ def _read_request(connection):
         data += chunk
     head, _, body = data.partition(b"\r\n\r\n")
     length = re.search(rb"content-length: *(\d+)", head.lower())
-    while length and len(body) < int(length[1]):
+    while length and len(body) < int(length[1]) and b" /refuse " not in head:
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body
 
