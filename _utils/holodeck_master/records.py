@@ -143,6 +143,10 @@ class Records:
         """Remember what happened in a release, step by step."""
         self._keep("holodeck/stories", release, story)
 
+    def forget_story(self, release):
+        """Forget what was kept of a release for its report; its record stays."""
+        self._cache.flush("holodeck/stories", release)
+
     def freeze(self, service, environment):
         """Return who froze a service in an environment, since when and why."""
         return self._read("holodeck/freezes", f"{environment}.{service}") or None

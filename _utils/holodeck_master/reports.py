@@ -13,6 +13,7 @@ from holodeck_report import junit, page
 log = logging.getLogger(__name__)
 # A release does not wait for long for what its page would like to tell.
 _COMMITS_S = 5
+_KEEP = 50
 _NOTHING = {"steps": [], "rows": {}, "tests": {}}
 
 
@@ -39,10 +40,23 @@ def write(world, release):
     return {kind: str(path) for kind, path in paths.items()}
 
 
+def prune(world, service, environment):
+    """Remove the reports of old releases, and what they were made of."""
+    place = Path(world.opts["cachedir"], "holodeck", "reports")
+    for record in world.records.history(service, environment)[_KEEP:]:
+        page = place / f"{record['id']}.html"
+        if page.exists():
+            (place / f"{record['id']}.xml").unlink(missing_ok=True)
+            world.records.forget_story(record["id"])
+            page.unlink()
+
+
 def keep(world, release):
     """Write the report at the end of a release, which it never fails."""
     try:
         write(world, release)
+        record = world.records.find(release)
+        prune(world, record["service"], record["environment"])
     except Exception:
         log.exception("The report of %s was not written.", release)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from fake_fleet import NEW, THIRD
 from fake_world import newest, opened, served, started
 
 from holodeck_io.errors import HolodeckError
@@ -55,6 +56,20 @@ def test_report_that_cannot_be_written_fails_no_release(tmp_path):
     place.rmdir()
     place.write_text("no folder")
     assert started(world)["status"] == "good"
+
+
+def test_old_reports_are_pruned(tmp_path, monkeypatch):
+    """The disk does not fill up: the newest reports stay, and every record."""
+    monkeypatch.setattr(reports, "_KEEP", 2)
+    world = served(tmp_path)
+    for commit in (NEW, THIRD, NEW):
+        started(world, commit)
+    history = world.records.history("guestbook", "demo")
+    place = Path(world.opts["cachedir"], "holodeck", "reports")
+    left = {record["id"] for record in history[:2]}
+    assert {file.stem for file in place.iterdir()} == left
+    told = {record["id"] for record in history if world.records.story(record["id"])}
+    assert (len(history), told) == (4, left)
 
 
 def test_report_of_an_unknown_release_is_refused(tmp_path):
