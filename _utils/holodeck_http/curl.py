@@ -2,10 +2,12 @@
 
 import shlex
 
+from holodeck_http import urls
+
 _BODY_BYTES = 2000
-# curl makes these itself, or they are of one connection alone.
 # Whoever reads a report must not become who the suite was.
 _SECRET = {"authorization", "cookie", "proxy-authorization"}
+# curl makes these itself, or they are of one connection alone.
 _OWN = {"host", "content-length", "connection", "user-agent", "accept-encoding"}
 
 
@@ -36,7 +38,7 @@ def _way(target):
     """Return how to reach the pinned address under the name that was asked for."""
     words = []
     if target.authority != target.parts.netloc:
-        port = target.parts.port or {"http": 80, "https": 443}[target.parts.scheme]
+        port = target.parts.port or urls.PORTS[target.parts.scheme]
         address = target.parts.hostname
         address = f"[{address}]" if ":" in address else address
         words += ["--connect-to", f"::{address}:{port}"]

@@ -24,8 +24,8 @@ def parse(text):
     Parse a result file; a last line cut by a kill is left out.
 
     Returns ``{"collected": number or None, "total": the same of all who share the
-    target, "tests": […], "running": id or None, "stopped": why or None, "exit": status
-    or None, "http": percentiles or None}``.
+    target, "digest": of the ids of those, "tests": […], "running": id or None,
+    "stopped": why or None, "exit": status or None, "http": percentiles or None}``.
     """
     run = {"collected": None, "total": None, "digest": "", "tests": [], "running": None,
            "stopped": None, "exit": None, "http": None}  # fmt: skip

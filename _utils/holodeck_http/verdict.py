@@ -1,5 +1,7 @@
 """What all testers proved together. Pure; what is missing is never passed."""
 
+from holodeck_http import results
+
 _SHARED = "part"
 
 
@@ -33,7 +35,9 @@ def joined(dealt, answers, lost):
             if why:
                 text = f"was not tested: {tester} {why}"
                 found["faults"].append(_fault(name, text, False))
-                found["rows"].setdefault(_row(name, tester, times), _untested(text))
+                found["rows"].setdefault(
+                    _row(name, tester, times), results.not_run(text)
+                )
                 continue
             entry = answer["targets"].get(name)
             tests = _tests(answer, name)
@@ -75,11 +79,12 @@ def _add(found, row, name, tester, entry, tests):
 
 def _add_parts(found, name, parts):
     """Join the parts of a target whose files several testers ran."""
-    whys = []
+    whys, good = [], []
     for tester, entry, _ in parts:
         if why := _doubt(entry):
             whys.append(f"{why} (tested from {tester})")
-    good = [entry for _, entry, _ in parts if not _doubt(entry)]
+        else:
+            good.append(entry)
     counts = _summed([entry["counts"] for entry in good])
     if not whys:
         totals = {entry["counts"]["total"] for entry in good}
@@ -89,14 +94,15 @@ def _add_parts(found, name, parts):
         elif why := _none_passed(counts):
             whys.append(why)
     joint = found["rows"].get(name) or {"state": "passed", "failures": [], "seconds": 0}
+    states = [joint["state"]]
     for _, entry, tests in parts:
         usable = _usable(entry, None)
+        states.append(usable["state"])
         joint["failures"] = [*joint["failures"], *usable["failures"]]
         joint["seconds"] = max(joint["seconds"], usable.get("seconds", 0))
         joint["http"] = joint.get("http") or usable.get("http")
         found["tests"].setdefault(name, {}).update(tests)
-    states = [_usable(entry, None)["state"] for _, entry, _ in parts]
-    bad = [state for state in (joint["state"], *states) if state != "passed"]
+    bad = [state for state in states if state != "passed"]
     joint |= {"counts": counts, "state": bad[0] if bad else "passed"}
     if whys and not bad:
         joint["state"] = "error"
@@ -134,14 +140,9 @@ def _summed(counts):
 
 def _usable(entry, why):
     if not isinstance(entry, dict) or "state" not in entry:
-        return _untested(why or "no result came back")
+        return results.not_run(why or "no result came back")
     state = entry["state"] if entry["state"] != "passed" or not why else "error"
     return {"failures": [], "counts": {}, "seconds": 0, **entry, "state": state}
-
-
-def _untested(why):
-    failures = [{"id": "suite", "why": why}]
-    return {"state": "not-run", "counts": {}, "failures": failures, "seconds": 0}
 
 
 def _tests(answer, name):

@@ -22,7 +22,7 @@ def start(run):
     if not (rules.probe_per_s and targets and run.last):
         # Before a first release nobody could answer.
         return
-    tester = plan.environment.members("tester")[0]
+    tester = stages.testers(plan.environment)[0]
     # Before it is asked: its answer may be lost, and it must be ended all the same.
     run.record["prober"] = tester
     run.save()
@@ -70,7 +70,7 @@ def compare(run, host):
     if other is None:
         run.world.say("rollout", "latency: no host of the old commit to compare with")
         return
-    tester = plan.environment.members("tester")[0]
+    tester = stages.testers(plan.environment)[0]
     addresses = run.world.records.addresses(plan.environment.name)
     old, new = (
         rollout.host_target(name, addresses[name], plan.service.port)

@@ -113,7 +113,7 @@ def suite_on_hosts(world, plan, commit, hosts):
     targets = [
         rollout.host_target(host, addresses[host], plan.service.port) for host in hosts
     ]
-    dealt = dealing.assign(_testers(plan.environment), targets)
+    dealt = dealing.assign(testers(plan.environment), targets)
     return _suite(world, plan, commit, dealt)
 
 
@@ -123,7 +123,7 @@ def contract_on_host(world, plan, commit, host):
 
     Raises :class:`SuiteFailedError`; a contract that is broken is no host's own fault.
     """
-    tester, contract = _testers(plan.environment)[0], plan.service.contract
+    tester, contract = testers(plan.environment)[0], plan.service.contract
     address = world.records.addresses(plan.environment.name)[host]
     reply = world.fleet.ask(
         [tester], "webtest.contract", deadline_s=contract["seconds"] + _CONTRACT_S,
@@ -152,7 +152,7 @@ def suite_on_balancers(world, plan, commit):
         return {}
     if plan.placement.url:
         targets.append(rollout.url_target(plan.placement))
-    dealt = dict.fromkeys(_testers(plan.environment), targets)
+    dealt = dict.fromkeys(testers(plan.environment), targets)
     return _suite(world, plan, commit, dealt)
 
 
@@ -243,11 +243,12 @@ def _suite(world, plan, commit, dealt):
     return proof
 
 
-def _testers(environment):
-    testers = environment.members("tester")
-    if not testers:
+def testers(environment):
+    """Return the testers of an environment, of which there must be some."""
+    found = environment.members("tester")
+    if not found:
         raise HolodeckError(
             f"Environment {environment.name}: has no tester; add one under "
             f"environments/{environment.name}/hosts/tester."
         )
-    return testers
+    return found

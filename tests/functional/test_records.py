@@ -54,10 +54,9 @@ def test_history_outlives_the_process(memory, opts):
     assert len(records.Records(opts).history("guestbook", "demo")) == 1
 
 
+@pytest.mark.parametrize("opts", ["localfs"], indirect=True)
 def test_save_outlives_a_power_loss(memory, opts, monkeypatch):
     """What was saved on disk is on the disk, not in the kernel's memory."""
-    if opts["cache"] != "localfs":
-        pytest.skip("a server's own matter")
     _begin(memory, "running")
     synced, sync = set(), os.fsync
 
