@@ -7,6 +7,8 @@ from holodeck_http import urls
 KINDS = ("host", "balancer")
 #: Finds what a test left behind, whatever session it fled to.
 RUN_ID = "HOLODECK_WEBTEST_RUN"
+#: The arguments of the bundle's Python that make it wait for runs of pytest.
+FORKSERVER = ("-m", "holodeck_http.forkserver")
 
 _OPTIONS = ("host", "ca", "cert", "key")
 _FIELDS = ("name", "kind", "url", "part", *_OPTIONS)
@@ -60,37 +62,37 @@ def _is_part(value):
     return numbers and all(type(n) is int for n in value) and 0 <= value[0] < value[1]
 
 
-def argv(python, target, paths, *, results, root, ini, options=()):
+def common(root, ini):
     """
-    Return the command that tests one target.
+    Return pytest's arguments that are the same for each target.
 
-    python
-        The bundle's interpreter.
-    target
-        One entry of the list of targets.
-    paths
-        The suite's folder and files of checks.
-    results
-        The file for the JSON lines.
     root
         The folder that test ids start from.
     ini
         An empty file: a repository's own pytest options are for laptops, may
         need plugins that a tester lacks, and must not change what is collected.
-    options
-        More of the plugin's options, which are the same for each target.
     """
-    command = [str(python), "-m", "pytest", "-p", "holodeck_http.plugin"]
-    command += ["-p", "no:cacheprovider", "-q", "-W", "ignore"]
-    command += ["-c", str(ini), f"--rootdir={root}", f"--confcutdir={root}"]
-    command += [f"--http-target={target['url']}", f"--http-kind={target['kind']}"]
-    command += [f"--http-results={results}"]
-    for key in _OPTIONS:
-        if target.get(key):
-            command.append(f"--http-{key}={target[key]}")
+    return [
+        "-p", "holodeck_http.plugin", "-p", "no:cacheprovider", "-q", "-W", "ignore",
+        "-c", str(ini), f"--rootdir={root}", f"--confcutdir={root}",
+    ]  # fmt: skip
+
+
+def of_target(target, results):
+    """
+    Return the plugin's options for one target.
+
+    target
+        One entry of the list of targets.
+    results
+        The file for the JSON lines.
+    """
+    options = [f"--http-target={target['url']}", f"--http-kind={target['kind']}"]
+    options += [f"--http-results={results}"]
+    options += [f"--http-{key}={target[key]}" for key in _OPTIONS if target.get(key)]
     if "part" in target:
-        command.append("--http-part={}/{}".format(*target["part"]))
-    return [*command, *options, *map(str, paths)]
+        options.append("--http-part={}/{}".format(*target["part"]))
+    return options
 
 
 def environment(*, library, home, commit, run_id, settings):

@@ -1,4 +1,4 @@
-"""One run of a suite: a process for each target, and what each one proved."""
+"""One run of a suite: a pytest for each target, and what each one proved."""
 
 import concurrent.futures
 import contextlib
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import holodeck_http
 from holodeck_http import results
-from holodeck_tester import invocation, reporting, session, turnstile
+from holodeck_tester import invocation, reporting, session, turnstile, warm
 
-# However many may wait for answers: each takes some 60 MB.
+# However many may wait for answers: each takes memory.
 _AT_ONCE = 16
 _OUTPUT_CHARS = 2000
 #: Where jobs work: in memory, until the machine's next start at most.
@@ -71,6 +71,7 @@ class Job:
         self._python, self._commit = python, commit
         self._options, self._settings = options, settings
         self._root, self._paths = work, []
+        self._user = session.unprivileged()
         self._ini = work / "pytest.ini"
         self._ini.write_text("[pytest]\n")
         self._library = readable_library(work / "library")
@@ -95,33 +96,47 @@ class Job:
         """
         gate = turnstile.Turnstile()
         workers = min(_AT_ONCE, len(targets))
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        with (
+            self._server() as server,
+            concurrent.futures.ThreadPoolExecutor(workers) as pool,
+        ):
             running = {
-                target["name"]: pool.submit(self._test_one, target, end, gate)
+                target["name"]: pool.submit(self._test_one, server, target, end, gate)
                 for target in targets
             }
             return {name: future.result() for name, future in running.items()}
 
-    def _test_one(self, target, end, gate):
+    def _server(self):
+        home = session.home(self._work / "home", self._user)
+        empty = self._work / "empty"
+        empty.mkdir()
+        own = invocation.common(empty, self._ini)
+        return warm.started(
+            [str(self._python), *invocation.FORKSERVER],
+            [*own, str(empty)],
+            env=self._environment(home),
+            cwd=home,
+            work=self._work,
+            user=self._user,
+        )
+
+    def _test_one(self, server, target, end, gate):
         with gate.turn(end):
             begin = time.monotonic()
             if begin >= end:
                 return results.not_run("The deadline passed before its turn came.")
-            entry = self._judged(target, end - begin)
+            entry = self._judged(server, target, end - begin)
         return {**entry, "seconds": round(time.monotonic() - begin, 3)}
 
-    def _judged(self, target, seconds):
-        user = session.unprivileged()
-        home = session.home(self._work / f"home-{target['name']}", user)
+    def _judged(self, server, target, seconds):
+        home = session.home(self._work / f"home-{target['name']}", self._user)
         lines = reporting.lines(self._folder, target["name"])
         log = self._work / f"{target['name']}.log"
-        status, timed_out = session.run(
-            self._argv(target, home / lines.name),
-            env=self._environment(home),
-            cwd=home,
+        status, timed_out = server.run(
+            self._arguments(target, home / lines.name),
+            home=home,
             log=log,
             seconds=seconds,
-            user=user,
         )
         self._take(home / lines.name, lines)
         self._take(log, lines.with_suffix(".log"))
@@ -133,16 +148,13 @@ class Job:
             shared="part" in target,
         )
 
-    def _argv(self, target, lines):
-        return invocation.argv(
-            self._python,
-            target,
-            self._paths,
-            results=lines,
-            root=self._root,
-            ini=self._ini,
-            options=self._options,
-        )
+    def _arguments(self, target, lines):
+        return [
+            *invocation.common(self._root, self._ini),
+            *invocation.of_target(target, lines),
+            *self._options,
+            *map(str, self._paths),
+        ]
 
     def _environment(self, home):
         return invocation.environment(

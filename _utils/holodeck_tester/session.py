@@ -38,23 +38,42 @@ def home(folder, user):
     return folder
 
 
-def run(argv, *, env, cwd, log, seconds, user=None):
+def run(argv, *, seconds, **how):
     """
     Run ``argv`` and return ``(exit status, whether the deadline killed it)``.
+
+    seconds
+        Until it is killed, with everything that it started.
+    how
+        As :func:`started` takes it.
+    """
+    timed_out = False
+    with started(argv, **how) as process:
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+    return process.returncode, timed_out
+
+
+@contextlib.contextmanager
+def started(argv, *, env, cwd, log, user=None, pass_fds=()):
+    """
+    Start ``argv`` and yield the process; it and all that it started end with the block.
 
     argv
         The command as a list of strings.
     env
-        Its whole environment, with :data:`~holodeck_http.invocation.RUN_ID`.
+        Its whole environment, with :data:`~holodeck_tester.invocation.RUN_ID`.
     cwd
         The folder to run in.
     log
-        The file for what it prints. A pipe would keep this function waiting for
+        The file for what it prints. A pipe would keep the block's end waiting for
         whoever inherited it.
-    seconds
-        Until it is killed, with everything that it started.
     user
         The id that :func:`unprivileged` returned; the caller's own by default.
+    pass_fds
+        The numbers of open files that it gets.
     """
     with open(log, "wb") as output:
         process = subprocess.Popen(
@@ -65,17 +84,14 @@ def run(argv, *, env, cwd, log, seconds, user=None):
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
-    timed_out = False
     try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        timed_out = True
+        yield process
     finally:
         _kill_group(process.pid)
         process.wait()
         sweep(env[RUN_ID])
-    return process.returncode, timed_out
 
 
 def wrapped(argv, user, *, dies=True):

@@ -2,21 +2,15 @@
 
 # ruff: noqa: F401, F811 -- fixtures come by name
 
+import contextlib
 import os
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from tester import COMMIT, PACK, bundle, given, loaded, run, web
+from tester import COMMIT, bundle, given, loaded, run, web
 
-
-def _alive(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+from holodeck_tester import jobs
 
 
 def _named(mark):
@@ -74,40 +68,24 @@ def test_run_end_leaves_no_orphan(run, web):
 def test_run_killed_job_takes_its_suite_along(web, bundle, tmp_path):
     """When Salt's job is killed, the suite it started dies as well."""
     (bundle / "suite" / "test_it.py").write_text(
-        "import os, time\n"
+        "import pathlib, time\n"
         "def test_hangs():\n"
-        f"    open({str(tmp_path / 'pid.new')!r}, 'w').write(str(os.getpid()))\n"
-        f"    os.rename({str(tmp_path / 'pid.new')!r}, {str(tmp_path / 'pid')!r})\n"
+        f"    pathlib.Path({str(tmp_path / 'here')!r}).touch()\n"
         "    time.sleep(600)\n"
     )
     job = os.fork()
     if not job:
-        sys.path.insert(0, str(PACK / "_utils"))
-        from holodeck_tester import invocation, session  # noqa: PLC0415
-
-        argv = invocation.argv(
-            bundle / "bin" / "python",
-            web,
-            [bundle / "suite"],
-            results=tmp_path / "r.jsonl",
-            root=bundle / "suite",
-            ini="/dev/null",
-        )
-        env = invocation.environment(
-            library=PACK / "_utils",
-            home=tmp_path,
-            commit=COMMIT,
-            run_id="killed",
-            settings={},
-        )
-        log = tmp_path / "log"
-        session.run(argv, env=env, cwd=tmp_path, log=log, seconds=120)
+        python = bundle / "bin" / "python"
+        with jobs.job(tmp_path, python, COMMIT, [], {}) as own:
+            own.add(bundle / "suite", None)
+            own.test_all([web], time.monotonic() + 120)
         os._exit(0)
-    _wait_for((tmp_path / "pid").exists)
+    _wait_for((tmp_path / "here").exists)
+    mark = f"{jobs.WORK}/{job}-"
+    assert _named(mark)
     os.kill(job, 9)
     os.waitpid(job, 0)
-    pid = (tmp_path / "pid").read_text()
-    _wait_for(lambda: not _alive(pid))
+    _wait_for(lambda: not _named(mark))
 
 
 def _wait_for(condition):
@@ -116,3 +94,46 @@ def _wait_for(condition):
             return
         time.sleep(0.05)
     pytest.fail("waited for 30 s in vain")
+
+
+def test_run_end_of_one_target_leaves_no_orphan_to_the_others(run, web):
+    """What one target's tests forgot has ended when the next target's run begins."""
+    mark = f"time.sleep(602.{os.getpid()})"
+    source = f"""
+    import os, pathlib, subprocess, sys
+    SLEEP = [sys.executable, "-c", "import time; {mark}"]
+    def _sleepers():
+        commands = pathlib.Path("/proc").glob("[0-9]*/cmdline")
+        return [path for path in commands if b"{mark}" in path.read_bytes()]
+    def test_forgets():
+        assert os.environ["HOME"] == os.environ["TMPDIR"] == os.getcwd()
+        assert not _sleepers()
+        subprocess.Popen(SLEEP, start_new_session=True)
+    """
+    alone = [{**web, "name": f"web{number}"} for number in range(3)]
+    with _one_at_a_time():
+        answer = run(alone, source)
+    assert answer["ok"] is True, answer
+    assert _named(mark) == []
+
+
+def test_run_that_kills_all_it_can_does_not_pass_nor_hang(run, web):
+    """A suite that ends its helpers has proved nothing, and the job goes on."""
+    answer = run([web], "import os\ndef test_kills():\n    os.kill(-1, 9)\n")
+    assert answer["targets"]["web1"]["state"] == "error"
+
+
+def test_run_without_pytest_says_what_python_said(run, bundle, web):
+    """A bundle that cannot start pytest is an error with its words for each target."""
+    (bundle / "bin" / "python").write_text("#!/bin/sh\necho no pytest here\nexit 3\n")
+    answer = run([web, {**web, "name": "web2"}])
+    assert {entry["state"] for entry in answer["targets"].values()} == {"error"}
+    for entry in answer["targets"].values():
+        assert "no pytest here" in entry["failures"][0]["why"]
+
+
+@contextlib.contextmanager
+def _one_at_a_time():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "_AT_ONCE", 1)
+        yield

@@ -1,0 +1,103 @@
+"""One pytest that has imported everything, and a run forked from it for each target."""
+
+import contextlib
+import json
+import os
+import select
+import socket
+
+from holodeck_tester import session
+
+_BACKLOG = 64
+_ANSWER_BYTES = 4096
+# Until what runs is killed and told.
+_GRACE_S = 20
+#: The exit status of a run whose server died.
+LOST = -1
+
+
+@contextlib.contextmanager
+def started(program, options, *, env, cwd, work, user):
+    """
+    Start :mod:`holodeck_http.forkserver`; yield a :class:`Server` for the block.
+
+    program
+        The command, up to the arguments that :mod:`~holodeck_http.forkserver` takes.
+    options
+        Pytest's arguments, for a session without tests.
+    env
+        Its whole environment, and that of each run but for their home.
+    cwd
+        The folder it runs in, and may write to.
+    work
+        A folder of the minion's, for the socket and the log.
+    user
+        As :func:`holodeck_tester.session.unprivileged` gives it.
+    """
+    path, log = work / "socket", work / "server.log"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_socket())
+        # Only the minion may ask for runs.
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(_BACKLOG)
+        number = listener.fileno()
+        argv = [*program, str(number), *options]
+        stack.enter_context(
+            session.started(
+                argv, env=env, cwd=cwd, log=log, user=user, pass_fds=[number]
+            )
+        )
+        # Its own copy alone is left: when it dies those who wait for it are told.
+        listener.close()
+        yield Server(path, log)
+
+
+class Server:
+    """A pytest that waits to be forked."""
+
+    def __init__(self, path, log):
+        self._path, self._log = path, log
+
+    def run(self, argv, *, home, log, seconds):
+        """
+        Run pytest once; return ``(exit status, whether the deadline killed it)``.
+
+        argv
+            Pytest's arguments.
+        home
+            The folder that is its home, and where it begins.
+        log
+            The file for what it prints; where the server died, what that said.
+        seconds
+            Until it is killed with everything that it started.
+        """
+        asked = json.dumps({"argv": argv, "home": str(home)}).encode()
+        with open(log, "wb") as output, _socket() as connection:
+            try:
+                connection.connect(str(self._path))
+                socket.send_fds(connection, [asked], [output.fileno()])
+                timed_out = not _answers(connection, seconds)
+                if timed_out:
+                    connection.shutdown(socket.SHUT_WR)
+                    _answers(connection, _GRACE_S)
+                answer = connection.recv(_ANSWER_BYTES, socket.MSG_DONTWAIT)
+            except OSError:
+                answer, timed_out = b"", False
+            if not answer and not timed_out:
+                output.write(self._log.read_bytes())
+        status = json.loads(answer)["status"] if answer else None
+        return LOST if status is None else status, timed_out
+
+
+def _socket():
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def _answers(connection, seconds):
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
