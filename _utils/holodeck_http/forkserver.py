@@ -4,13 +4,15 @@ Runs of pytest, each forked from one process that has imported everything.
     python -m holodeck_http.forkserver LISTENING-FD [PYTEST-ARGUMENT ...]
 
 Pytest runs once with the arguments, on a folder without tests: what it imports is
-there for all. Each connection to the socket is a run: its one message is
-``{"argv", "home"}`` with the file for what the run prints; the answer, ``{"status"}``,
-comes when nothing of the run is left. Who hangs up ends the run.
+there for all. The first connection to the socket lasts as long as this process should.
+Each other one is a run: its one message is ``{"argv", "home"}`` with the file for what
+the run prints; the answer, ``{"status"}``, comes when nothing of the run is left. Who
+hangs up ends the run.
 
 Standard library and pytest alone: the bundle's Python runs this.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -28,19 +30,29 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(argv):
-    """Serve; return in each forked run alone, with pytest's exit status."""
+    """Serve; return the exit status: in each forked run that of pytest."""
     listener = socket.socket(fileno=int(argv[0]))
+    lifeline, _ = listener.accept()
     pytest.main(argv[1:])
     sys.stdout.flush()
     # Where tests are compiled to: the first run does it, for all that come later.
     sys.pycache_prefix, sys.dont_write_bytecode = str(Path.cwd() / "pycache"), False
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
+    signal.signal(signal.SIGCHLD, _reap)
+    while lifeline not in select.select([listener, lifeline], [], [])[0]:
         connection, _ = listener.accept()
         if not os.fork():
             listener.close()
+            lifeline.close()
             return pytest.main(_supervised(connection))
         connection.close()
+    return 0
+
+
+def _reap(*_):
+    """Take leave of the children that ended; their processor time counts as ours."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _supervised(connection):

@@ -2,15 +2,15 @@
 
 import contextlib
 import json
-import os
 import select
 import socket
+import subprocess
 
 from holodeck_tester import session
 
 _BACKLOG = 64
 _ANSWER_BYTES = 4096
-# Until what runs is killed and told.
+# For what is to end by itself; then it is killed.
 _GRACE_S = 20
 #: The exit status of a run whose server died.
 LOST = -1
@@ -37,16 +37,15 @@ def started(program, options, *, env, cwd, work, user):
     path, log = work / "socket", work / "server.log"
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_socket())
-        # Only the minion may ask for runs.
-        before = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(before)
+        listener.bind(str(path))
+        # Before anybody can connect: only the minion may ask for runs.
+        path.chmod(0o600)
         listener.listen(_BACKLOG)
+        lifeline = stack.enter_context(_socket())
+        lifeline.connect(str(path))
         number = listener.fileno()
         argv = [*program, str(number), *options]
-        stack.enter_context(
+        process = stack.enter_context(
             session.started(
                 argv, env=env, cwd=cwd, log=log, user=user, pass_fds=[number]
             )
@@ -54,6 +53,9 @@ def started(program, options, *, env, cwd, work, user):
         # Its own copy alone is left: when it dies those who wait for it are told.
         listener.close()
         yield Server(path, log)
+        lifeline.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
 
 
 class Server:
