@@ -103,8 +103,10 @@ def run(
     options += ["--http-allow-writes"] if allow_writes else []
     with jobs.job(folder, python, commit, options, settings) as job:
         job.add(suite_folder, checks)
-        entries = job.test_all(targets, end)
+        told = job.test_all(targets, end)
+    entries = {target: entry for target, (entry, _) in told.items()}
     summary = results.merge([target["name"] for target in targets], entries)
+    summary["matrix"] = results.matrix({name: own for name, (_, own) in told.items()})
     return results.cap(reporting.written(folder, summary))
 
 

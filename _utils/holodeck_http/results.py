@@ -184,29 +184,45 @@ def merge(expected, entries):
     return {"ok": bool(targets) and passed, "targets": targets}
 
 
-def matrix(runs):
+def outcomes(run):
     """
-    Return ``{"ids": […], "rows": {target: {"outcomes", "ms"}}}`` of what ran where.
+    Return ``{id: [letter, ms]}`` of the tests of one run.
 
-    runs
-        ``{target: what parse returned}``. ``outcomes`` has a letter for each id, in
-        their order: ``P``, ``F``, ``E``, ``S``, or ``-`` for what did not run.
+    run
+        What :func:`parse` returned. The letters are ``P``, ``F``, ``E`` and ``S``.
     """
-    ids = list(dict.fromkeys(test["id"] for r in runs.values() for test in r["tests"]))
+    tests = {}
+    for test in run["tests"]:
+        # Of two with one id the worse one counts.
+        known = tests.get(test["id"])
+        if known is None or known[0] in "PS":
+            letter = test["outcome"][0].upper()
+            tests[test["id"]] = [letter, round(test.get("seconds", 0) * 1000)]
+    return tests
+
+
+def matrix(tests):
+    """
+    Return ``{"ids": […], "rows": {target: {"outcomes", "ms"}}}``: each id stands once.
+
+    tests
+        ``{target: what outcomes returned}``. A row has a letter for each id, in their
+        order, and ``-`` for what did not run there.
+    """
+    ids = list(dict.fromkeys(name for own in tests.values() for name in own))
     rows = {}
-    for target, run in runs.items():
-        tests = {}
-        for test in run["tests"]:
-            # Of two with one id the worse one counts.
-            known = tests.get(test["id"])
-            if known is None or known["outcome"] in ("passed", "skipped"):
-                tests[test["id"]] = test
-        found = [tests.get(name, {}) for name in ids]
-        rows[target] = {
-            "outcomes": "".join(test.get("outcome", "-")[0].upper() for test in found),
-            "ms": [round(test.get("seconds", 0) * 1000) for test in found],
-        }
+    for target, own in tests.items():
+        cells = [own.get(name, ("-", 0)) for name in ids]
+        letters = "".join(letter for letter, _ in cells)
+        rows[target] = {"outcomes": letters, "ms": [ms for _, ms in cells]}
     return {"ids": ids, "rows": rows}
+
+
+def row(matrix, target):
+    """Return ``{id: [letter, ms]}`` of a target, as :func:`matrix` took it."""
+    own = matrix["rows"][target]
+    cells = zip(matrix["ids"], own["outcomes"], own["ms"], strict=True)
+    return {name: [letter, ms] for name, letter, ms in cells if letter != "-"}
 
 
 def cap(summary, limit_bytes=LIMIT_BYTES):

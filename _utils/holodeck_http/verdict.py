@@ -18,11 +18,12 @@ def joined(dealt, answers, lost):
         ``{tester: why}`` of those that gave no answer.
 
     Returns ``{"rows": {name: entry}, "faults": [{"target", "why", "is_own"}], "tests":
-    {name: {id: [outcome, ms]}}}``. Without a fault everything passed. A fault is not
-    the target's own where a tester is to blame. A target that several testers tested
-    as a whole, a balancer, has a row for each.
+    {name: {id: [outcome, ms]}}, "cut": {tester: path}}``. Without a fault everything
+    passed. A fault is not the target's own where a tester is to blame. A target that
+    several testers tested as a whole, a balancer, has a row for each. ``cut`` says
+    where that is what was too long to come back.
     """
-    found = {"rows": {}, "faults": [], "tests": {}}
+    found = {"rows": {}, "faults": [], "tests": {}, "cut": {}}
     if not any(dealt.values()):
         found["faults"].append(_fault("targets", "none were to be tested.", False))
     shared = {}
@@ -30,6 +31,8 @@ def joined(dealt, answers, lost):
     for tester, targets in dealt.items():
         answer = answers.get(tester)
         why = lost.get(tester) or _unusable(answer)
+        if not why and answer.get("truncated"):
+            found["cut"][tester] = str(answer.get("report"))
         for target in targets:
             name = target["name"]
             if why:
@@ -147,11 +150,8 @@ def _usable(entry, why):
 
 def _tests(answer, name):
     """Return ``{id: [outcome, ms]}`` of a target, as far as the answer has room."""
-    matrix = answer.get("matrix")
     try:
-        row = matrix["rows"][name]
-        cells = zip(matrix["ids"], row["outcomes"], row["ms"], strict=True)
-        return {name: [letter, ms] for name, letter, ms in cells if letter != "-"}
+        return results.row(answer["matrix"], name)
     except (KeyError, TypeError, ValueError):
         return {}
 

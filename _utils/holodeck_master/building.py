@@ -101,7 +101,8 @@ def recipes_of(world, service, platform):
     """Return ``{bundle name: recipe}`` of what a release installs on a platform."""
     key = (world.definition.signing or {}).get("key", "")
     # Schemathesis is large: only who asks for it carries it.
-    lock = world.contract_lock if service.contract else world.tester_lock
+    kind = "contract" if service.contract else "tester"
+    lock = world.text(f"{kind}-requirements.txt")
     return spec.bundles(service, kind_of(platform), lock, key)
 
 

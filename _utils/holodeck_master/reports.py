@@ -6,7 +6,7 @@ from pathlib import Path
 from holodeck import differences, sbom
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building
+from holodeck_master import building, story
 from holodeck_master.plan import plan_for
 from holodeck_report import junit, page
 
@@ -14,7 +14,6 @@ log = logging.getLogger(__name__)
 # A release does not wait for long for what its page would like to tell.
 _COMMITS_S = 5
 _KEEP = 50
-_NOTHING = {"steps": [], "rows": {}, "tests": {}}
 
 
 def write(world, release):
@@ -29,8 +28,9 @@ def write(world, release):
             f"Release {release}: is not in the records; see `salt-run "
             "holodeck.history SERVICE ENV`."
         )
-    told = world.records.story(release) or _NOTHING
-    text = page.html(world.report_page, record, told, _changes(world, record))
+    told = story.Story(world.records, release).told
+    template = world.text("report.html.jinja")
+    text = page.html(template, record, told, _changes(world, record))
     place = Path(world.opts["cachedir"], "holodeck", "reports")
     # What failed may show a page of the service.
     place.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 import logging
 import time
 
+from holodeck_http import results
+
 log = logging.getLogger(__name__)
 
 
@@ -11,29 +13,39 @@ class Story:
     The steps of each host, and what the suites proved.
 
     It is kept beside the record, which stays small: records are read often.
+
+    told
+        ``{"steps": [[epoch, phase, [hosts], words]], "rows", "tests", "cut"}``, of
+        which the last three are as :func:`holodeck_http.verdict.joined` has them, and
+        what else was measured.
     """
 
     def __init__(self, records, release=None):
         self._records = records
-        known = records.story(release) if release else None
-        self._told = known or {"steps": [], "rows": {}, "tests": {}}
+        self.told = {"steps": [], "rows": {}, "tests": {}, "cut": {}}
+        if known := release and records.story(release):
+            tests = known["tests"]
+            rows = {target: results.row(tests, target) for target in tests["rows"]}
+            self.told = {**known, "tests": rows}
 
     def note(self, phase, hosts, words):
         """Remember that hosts have come so far."""
-        self._told["steps"].append([round(time.time(), 2), phase, list(hosts), words])
+        self.told["steps"].append([round(time.time(), 2), phase, list(hosts), words])
 
     def tested(self, proof):
         """Remember what :func:`holodeck_http.verdict.joined` found."""
-        self._told["rows"] |= proof["rows"]
-        self._told["tests"] |= proof["tests"]
+        for what in ("rows", "tests", "cut"):
+            self.told[what] |= proof[what]
 
     def add(self, **facts):
         """Remember what else was measured."""
-        self._told |= facts
+        self.told |= facts
 
     def save(self, release):
         """Keep it under the release's id; a story that is lost fails no release."""
         try:
-            self._records.keep_story(release, self._told)
+            # In the form that names each test once, however many hosts there are.
+            tests = results.matrix(self.told["tests"])
+            self._records.keep_story(release, {**self.told, "tests": tests})
         except Exception:
             log.exception("The story of %s was not kept.", release)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from holodeck_io import pack
 from holodeck_master import cloud, fleet, pillar, records, store
@@ -18,9 +19,7 @@ class World:
     cloud: cloud.Cloud
     say: Callable
     pack: str
-    tester_lock: str
-    report_page: str
-    contract_lock: str
+    texts: Path
 
     @classmethod
     def open(cls, opts, say, pack_home):
@@ -32,7 +31,6 @@ class World:
         pack_home
             The folder that holds ``_modules`` and ``salt`` of this pack.
         """
-        texts = pack_home / "salt/holodeck/files"
         return cls(
             opts=opts,
             definition=pillar.load(opts),
@@ -41,9 +39,7 @@ class World:
             cloud=cloud.Cloud(opts),
             say=say,
             pack=pack.digest(pack_home / "_modules"),
-            tester_lock=_text(texts / "tester-requirements.txt"),
-            contract_lock=_text(texts / "contract-requirements.txt"),
-            report_page=_text(texts / "report.html.jinja"),
+            texts=pack_home / "salt/holodeck/files",
         )
 
     @property
@@ -51,6 +47,6 @@ class World:
         """The packages that hosts fetch."""
         return store.Store(self.opts)
 
-
-def _text(file):
-    return file.read_text(encoding="utf-8")
+    def text(self, name):
+        """Return a file of the pack: a template, a lock."""
+        return (self.texts / name).read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ def html(template, record, story, changes):
     record
         The release's record.
     story
-        What :class:`holodeck_master.story.Story` kept of it.
+        What :class:`holodeck_master.story.Story` has of it.
     changes
         ``{"commits", "packages", "settings"}`` against the release before.
     """
@@ -33,5 +33,6 @@ def html(template, record, story, changes):
         latencies=tests.latencies(story["rows"]),
         probe=plot.chart(story.get("probe")),
         gate=story.get("latency"),
+        cut=story["cut"],
         changes=changes,
     )

@@ -89,7 +89,10 @@ class Job:
 
     def test_all(self, targets, end):
         """
-        Return ``{target: entry}``, as :func:`holodeck_http.results.judge` makes it.
+        Return ``{target: (entry, tests)}``.
+
+        They are what :func:`~holodeck_http.results.judge` and
+        :func:`~holodeck_http.results.outcomes` say of its run.
 
         end
             The deadline by the monotonic clock.
@@ -124,9 +127,10 @@ class Job:
         with gate.turn(end):
             begin = time.monotonic()
             if begin >= end:
-                return results.not_run("The deadline passed before its turn came.")
-            entry = self._judged(server, target, end - begin)
-        return {**entry, "seconds": round(time.monotonic() - begin, 3)}
+                why = "The deadline passed before its turn came."
+                return results.not_run(why), {}
+            entry, tests = self._judged(server, target, end - begin)
+        return {**entry, "seconds": round(time.monotonic() - begin, 3)}, tests
 
     def _judged(self, server, target, seconds):
         home = session.home(self._work / f"home-{target['name']}", self._user)
@@ -140,13 +144,15 @@ class Job:
         )
         self._take(home / lines.name, lines)
         self._take(log, lines.with_suffix(".log"))
-        return results.judge(
-            results.parse(reporting.text(lines)),
+        run = results.parse(reporting.text(lines))
+        entry = results.judge(
+            run,
             exit_status=status,
             timed_out=timed_out,
             output=reporting.text(lines.with_suffix(".log"))[-_OUTPUT_CHARS:],
             shared="part" in target,
         )
+        return entry, results.outcomes(run)
 
     def _arguments(self, target, lines):
         return [

@@ -7,7 +7,6 @@ import shutil
 import stat
 
 from holodeck import masking
-from holodeck_http import results
 from holodeck_io import files
 
 # A release tests host by host: each is one run.
@@ -54,21 +53,18 @@ def take(source, place, secrets=()):
 
 def written(folder, summary):
     """
-    Write the report; return the summary with the matrix of tests and that file.
+    Write the report; return the summary with that file.
 
     Each target's verdict stands before its lines. Older runs of the service go.
     """
-    targets = summary["targets"]
-    told = {name: text(lines(folder, name)) for name in targets}
     report = folder / "report.jsonl"
     with report.open("w", encoding="utf-8") as file:
-        for name, entry in targets.items():
+        for name, entry in summary["targets"].items():
             head = {"event": "target", "name": name, "state": entry["state"]}
-            file.write(json.dumps(head) + "\n" + told[name])
+            file.write(json.dumps(head) + "\n" + text(lines(folder, name)))
     prune(folder.parents[1])
     return {
         **summary,
-        "matrix": results.matrix({n: results.parse(own) for n, own in told.items()}),
         "report": str(report),
         "sha256": files.sha256_file(report),
     }

@@ -11,8 +11,7 @@ from fake_fleet import NEW, OLD, Fleet, Host
 from holodeck import definition as documents
 from holodeck_master import pillar, records, release, world
 
-_PAGE = Path(__file__).parents[2] / "salt/holodeck/files/report.html.jinja"
-HASHED = "pytest==1 --hash=sha256:00"
+_TEXTS = Path(__file__).parents[2] / "salt/holodeck/files"
 ORDER = {"user": "root"}
 
 
@@ -79,9 +78,7 @@ def opened(root, greeting="hello", count=3, balancers=1, **rules):
         cloud=None,
         say=lambda phase, message: None,
         pack="p",
-        tester_lock=HASHED,
-        report_page=_PAGE.read_text(),
-        contract_lock=f"{HASHED}\nschemathesis==4 --hash=sha256:00",
+        texts=_TEXTS,
     )
 
 

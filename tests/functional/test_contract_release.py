@@ -120,5 +120,5 @@ def test_only_a_service_with_a_contract_carries_schemathesis(promised):
         recipes = building.recipes_of(promised, service, "Debian 12 x86_64")
         locks = recipes["guestbook-suite"]["requirements"]
         found[locks] = spec.key("guestbook", NEW, recipes["guestbook"], "p")
-    assert list(found) == [promised.tester_lock, promised.contract_lock]
+    assert ["schemathesis" in lock for lock in found] == [False, True]
     assert len(set(found.values())) == 1

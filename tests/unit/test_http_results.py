@@ -227,10 +227,13 @@ def test_matrix_has_a_letter_for_each_test():
         "a": results.parse(_lines({**_test("passed"), "seconds": 0.25})),
         "b": results.parse(_lines(_test("failed"))),
     }
-    assert results.matrix(runs) == {
+    tests = {target: results.outcomes(run) for target, run in runs.items()}
+    matrix = results.matrix(tests)
+    assert matrix == {
         "ids": ["test_x.py::passed", "test_x.py::failed"],
         "rows": {
             "a": {"outcomes": "P-", "ms": [250, 0]},
             "b": {"outcomes": "-F", "ms": [0, 0]},
         },
     }
+    assert {target: results.row(matrix, target) for target in tests} == tests

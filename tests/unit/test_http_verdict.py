@@ -152,6 +152,14 @@ def test_joined_tells_how_each_test_ended():
     answer["matrix"] = {"ids": ["a", "b", "c"], "rows": {"web1": row}}
     found = verdict.joined({"t1": [_WEB]}, {"t1": answer}, {})
     assert found["tests"]["web1"] == {"a": ["P", 12], "c": ["S", 0]}
+    assert found["cut"] == {}
+
+
+def test_joined_says_where_the_rest_is():
+    """A table that was too long to come back is not shown as if it were whole."""
+    answer = {**_answer(web1=_PASSED), "truncated": True, "report": "/all.jsonl"}
+    found = verdict.joined({"t1": [_WEB]}, {"t1": answer}, {})
+    assert (found["faults"], found["cut"]) == ([], {"t1": "/all.jsonl"})
 
 
 def test_joined_takes_what_a_tester_says_as_it_is():

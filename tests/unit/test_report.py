@@ -47,7 +47,10 @@ _CHANGES = {
     "commits": [{"commit": "4" * 40, "subject": _EVIL}],
 }  # fmt: skip
 _PROBE = [[100, 10, 0, 3.0], [101, 10, 2, 900.0], [103, 8, 0, 4.0]]
-_STORY = {"steps": _STEPS, "rows": _ROWS, "tests": _TESTS, "probe": _PROBE}
+_STORY = {
+    "steps": _STEPS, "rows": _ROWS, "tests": _TESTS, "probe": _PROBE,
+    "cut": {"demo-tester1": "/var/lib/holodeck/all.jsonl"},
+}  # fmt: skip
 
 
 class _Reader(html.parser.HTMLParser):
@@ -77,7 +80,8 @@ def test_page_shows_what_happened():
         "guestbook in demo", "bad", "by ann", "demo-web1: in rotation at 000000000000",
         "GREETING changed", "flask 3.0 → 3.1", "gone 1 → gone", "2 failures",
         "test_x.py::test_home on demo-web1", "3 tests on 2 targets", "28 requests",
-        "2 failed", "s" * 64,
+        "2 failed", "s" * 64, "demo-tester1 had to say was too long to come back whole",
+        "/var/lib/holodeck/all.jsonl",
     ):  # fmt: skip
         assert words in said
 
@@ -94,7 +98,7 @@ def test_page_needs_nothing_else_and_runs_nothing():
 def test_page_of_what_ended_early():
     """A release that was refused by a missing host has a page too."""
     record = {**_RECORD, "commit": None, "bundle": None, "phases": [], "back": {}}
-    story = {"steps": [], "rows": {}, "tests": {}}
+    story = {"steps": [], "rows": {}, "tests": {}, "cut": {}}
     changes = {"before": None, "settings": {}, "packages": None, "commits": []}
     read = _Reader(_page(record, story, changes))
     assert "svg" not in read.tags
