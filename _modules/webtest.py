@@ -125,8 +125,9 @@ def contract(
     target
         One entry as in the list of :func:`run`, without ``part``.
     contract
-        ``schema``, its path on the service; ``seconds`` that the test lasts; and
-        ``checks``, the names of Schemathesis's checks.
+        ``schema``, its path on the service; ``seconds`` that the test lasts;
+        ``checks``, the names of Schemathesis's checks; and ``headers`` of each request,
+        where ``${NAME}`` is the suite's setting of that name.
     allow_writes
         Without it only the operations that are GET, HEAD or OPTIONS are tested, and
         nothing else is sent.
@@ -146,7 +147,8 @@ def contract(
         salt tester1 webtest.contract guestbook \
             4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4 \
             '{name: web1, kind: host, url: "http://10.0.0.7:8000"}' \
-            '{schema: /openapi.json, seconds: 60, checks: [not_a_server_error]}'
+            '{schema: /openapi.json, seconds: 60, checks: [not_a_server_error],
+              headers: {}}'
     """
     problems = [*_identity_problems(name, commit), *contracts.problems(contract)]
     problems += invocation.target_problems([target])
@@ -155,8 +157,9 @@ def contract(
     python = _python(_bundle(name, commit, bundle))
     folder = _folder(reports, name, commit)
     entry = contracts.run(
-        folder, python, commit, target, contract, allow_writes=allow_writes
-    )
+        folder, python, commit, target, contract,
+        allow_writes=allow_writes, settings=_settings(name),
+    )  # fmt: skip
     reporting.prune(folder.parents[1])
     return {**entry, "report": str(folder)}
 

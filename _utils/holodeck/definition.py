@@ -123,6 +123,14 @@ def _cross_check(services, environments, faults):
                     f"{path}/services/{name}",
                     f"is not a service; the services are {_listing(services)}",
                 )
+                continue
+            placed = environment.services[name].tests.settings
+            for setting in service_rules.header_settings(services[name].contract):
+                if setting not in placed:
+                    faults.add(
+                        f"{path}/services/{name}/tests/settings/{setting}",
+                        f"is missing; services/{name}/contract/headers asks for it",
+                    )
         for minion in environment.all_members():
             if minion in owners:
                 faults.add(

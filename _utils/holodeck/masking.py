@@ -1,5 +1,6 @@
 """What must not leave a host, taken out of what does."""
 
+import base64
 import json
 import urllib.parse
 
@@ -14,7 +15,8 @@ def mask(text, values):
     """
     Return ``text`` with each value replaced, as it is and as others write it.
 
-    Others are URLs, JSON, Python's ``repr``, shells. A value of several lines,
+    Others are URLs, JSON, Python's ``repr``, shells, and base64, in the midst of what
+    else is encoded too. A value of several lines,
     a key in PEM, is replaced line by line too, and of a long one that something has
     shortened the beginning and the end. The longest go first: one value may be part of
     another.
@@ -69,7 +71,18 @@ def _forms(value):
         json.dumps(value, ensure_ascii=False)[1:-1],
         repr(value)[1:-1],
         value.replace("'", "'\"'\"'"),
+        *_encoded(value.encode()),
     }
+
+
+def _encoded(raw):
+    """Return how base64 writes bytes, wherever in a group of three they begin."""
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + raw).decode()
+        # What a character shares with the bytes before or after is not theirs.
+        begin, end = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
+        yield whole[begin:end]
+        yield whole[begin:end].replace("+", "-").replace("/", "_")
 
 
 def _without_ends(text, value):

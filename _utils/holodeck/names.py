@@ -24,6 +24,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")
 _BASE = re.compile(rf"{PREFIX}/(deps/[0-9a-f]{{16}}|[a-z0-9-]+/[0-9a-f]{{40}})")
 _PACKAGE = re.compile(r"holodeck-(deps-[0-9a-f]{16}|[a-z][a-z0-9-]*-[0-9a-f]{12})")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 # Git's own, in any repository: on a builder they say nothing of the remote's.
 _HEADS = re.compile(r"([A-Z]+_)*HEAD")
@@ -58,6 +59,11 @@ def is_ref(value):
         and ".." not in value
         and not value.endswith((".lock", "/", "."))
     )
+
+
+def is_header(value):
+    """Tell whether ``value`` can name an HTTP header (RFC 9110, section 5.1)."""
+    return isinstance(value, str) and bool(_HEADER.fullmatch(value))
 
 
 def is_name(value):

@@ -12,6 +12,9 @@ _PATH = re.compile(r"/[!\"$-~]*")
 _REPOSITORY = re.compile(
     r"(?!-)(?!(?i:https?)://[^/@]*@)(?![A-Za-z+]+://[^/@]*:[^/@]*@)\S+"
 )
+_HEADER_VALUE = re.compile(r"[ -~]+")
+_SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
+_REFERENCE = re.compile(r"\$\{(\w+)\}")
 _RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[!-~]+")
 
 
@@ -70,7 +73,25 @@ def _contract(data, path, faults):
         faults.add(f"{path}/checks", f"{check!r} is no check; use {', '.join(_CHECKS)}")
     if not checks:
         faults.add(f"{path}/checks", "is empty; leave it out for the usual ones")
-    return {"seconds": 60, **found, "checks": list(checks)}
+    headers = found.get("headers", {})
+    for name, value in headers.items():
+        place = f"{path}/headers/{name}"
+        if not names.is_header(name):
+            faults.add(place, "is no header's name")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            faults.add(place, "should be one line of printable ASCII")
+        elif name.lower() in _SECRET_HEADERS and not _REFERENCE.search(value):
+            faults.add(
+                place, "holds the secret itself; give it as tests/settings/NAME where "
+                "the service is placed, and write ${NAME} here"
+            )  # fmt: skip
+    return {"seconds": 60, **found, "checks": list(checks), "headers": dict(headers)}
+
+
+def header_settings(contract):
+    """Return the names of the settings that the headers of a contract ask for."""
+    values = contract.get("headers", {}).values()
+    return sorted({name for value in values for name in _REFERENCE.findall(value)})
 
 
 def _check_build(values, path, faults):
@@ -124,6 +145,7 @@ _CONTRACT = {
     "schema": schema.Key(schema.text(_PATH), required=True),
     "seconds": schema.Key(schema.integer(1, 3600)),
     "checks": schema.Key(schema.sequence(str)),
+    "headers": schema.Key(schema.table()),
 }
 _SERVICE = {
     "repository": schema.Key(

@@ -68,6 +68,7 @@ class Service:
         self.entries = ["hello"]
         self.schema = None
         self.pause_s = 0
+        self.token = None
 
     def __call__(self, environ, start_response):
         """Answer one request."""
@@ -84,6 +85,8 @@ class Service:
             return self.schema or ("200 OK", self._document())
         if path == "/api/old":
             return "302 Found", {}, ("Location", self.elsewhere)
+        if self.token and environ.get("HTTP_AUTHORIZATION") != f"Bearer {self.token}":
+            return "500 Internal Server Error", {"why": f"I wanted {self.token}"}
         if path != "/api/entries":
             return "404 Not Found", {}
         if method == "POST":
@@ -141,9 +144,9 @@ def service():
 def run(loaded, tools, tmp_path):
     """``webtest.contract`` against a service, for a few seconds."""
 
-    def call(service, *, seconds=5, port=None, host=None, **options):
+    def call(service, *, seconds=5, port=None, host=None, headers=None, **options):
         options.setdefault("bundle", str(tools))
-        terms = {"schema": "/openapi.json", "seconds": seconds, "checks": _CHECKS}
+        terms = _terms(seconds=seconds, headers=headers or {})
         with serving(service) as server:
             where = target("web1", port or server.server_port)
             return loaded["webtest.contract"](
@@ -152,6 +155,11 @@ def run(loaded, tools, tmp_path):
             )  # fmt: skip
 
     return call
+
+
+def _terms(**changes):
+    known = {"schema": "/openapi.json", "seconds": 1, "checks": _CHECKS, "headers": {}}
+    return {**known, **changes}
 
 
 def _faults(entry):
@@ -199,6 +207,22 @@ def test_contract_stays_on_its_target(run, service, monkeypatch, tmp_path):
     assert entry["counts"]["passed"] == 2, entry
     assert other.asked == []
     assert {host for _, _, host in service.asked} == {"book.example.org"}
+
+
+def test_contract_behind_a_login(run, service, given, tmp_path):
+    """Headers carry the suite's own secret, which nothing that is kept shows."""
+    service.token = given["API_TOKEN"] = "a-secret-of-the-service"
+    headers = {"Authorization": "Bearer ${API_TOKEN}"}
+    entry = run(service, headers=headers, host="www.example.org")
+    assert entry["state"] == "passed", entry
+    assert {host for _, _, host in service.asked} == {"www.example.org"}
+    service.token = f"{service.token}-of-others"
+    entry = run(service, headers=headers)
+    assert entry["state"] == "failed"
+    kept = [path for path in (tmp_path / "reports").rglob("*") if path.is_file()]
+    told = json.dumps(entry) + "".join(path.read_text() for path in kept)
+    assert len(kept) >= 6
+    assert given["API_TOKEN"] not in told
 
 
 def test_contract_server_error_comes_with_its_curl_line(run, service):
@@ -295,7 +319,7 @@ def test_contract_over_tls_trusts_the_given_authority_alone(
     authority.cert_pem.write_to_path(file)
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(folder.stat().st_mode | 0o055)
-    terms = {"schema": "/openapi.json", "seconds": 3, "checks": _CHECKS}
+    terms = _terms(seconds=3)
     states = []
     with serving(service) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -324,30 +348,24 @@ def test_contract_bundle_without_schemathesis_is_named(run, service, bundle):
         ({"commit": "main"}, "commit: 'main' should be a full commit id"),
         ({"target": {"name": "a"}}, "targets/0/kind"),
         ({"contract": {"schema": "/a"}}, "contract: should be a mapping with schema"),
-        (
-            {"contract": {"schema": "a", "seconds": 1, "checks": ["x"]}},
-            "contract/schema",
-        ),
-        ({"contract": {"schema": "/a", "seconds": 0, "checks": ["x"]}}, "contract/sec"),
-        (
-            {"contract": {"schema": "/a", "seconds": 1, "checks": ["-x"]}},
-            "contract/che",
-        ),
+        ({"contract": _terms(schema="a")}, "contract/schema"),
+        ({"contract": _terms(seconds=0)}, "contract/seconds"),
+        ({"contract": _terms(checks=["-x"])}, "contract/checks"),
+        ({"contract": _terms(headers={"A B": "c"})}, "contract/headers"),
     ],
 )
 def test_contract_bad_input_is_refused(loaded, change, match):
     """Wrong arguments name the value and the rule before anything runs."""
-    terms = {"schema": "/openapi.json", "seconds": 1, "checks": _CHECKS}
     where = target("web1", 80)
-    known = {"name": "guestbook", "commit": COMMIT, "target": where, "contract": terms}
+    known = {"name": "guestbook", "commit": COMMIT, "target": where}
+    known["contract"] = _terms()
     with pytest.raises(SaltInvocationError, match=match):
         loaded["webtest.contract"](**{**known, **change})
 
 
 def test_contract_bundle_that_is_missing_is_named(loaded, tmp_path):
     """A tester without the bundle says so."""
-    terms = {"schema": "/openapi.json", "seconds": 1, "checks": _CHECKS}
     with pytest.raises(HolodeckError, match="has no bin/python"):
         loaded["webtest.contract"](
-            "guestbook", COMMIT, target("web1", 80), terms, bundle=str(tmp_path)
+            "guestbook", COMMIT, target("web1", 80), _terms(), bundle=str(tmp_path)
         )

@@ -105,6 +105,9 @@ _CASES = [
           ({"checks": []}, "checks: is empty"),
           ({"checks": "all"}, "checks: should be a list of strs"),
           ({"speed": 1}, "speed: is unknown; the keys here are schema, seconds"),
+          ({"headers": {"A B": "c"}}, "headers/A B: is no header's name"),
+          ({"headers": {"A": "c\nd"}}, "headers/A: should be one line"),
+          ({"headers": {"Cookie": "a=b"}}, "headers/Cookie: holds the secret itself"),
       )),
     (f"{_SERVICE}/settings/A B", "1", f"{_SERVICE}/settings/A B: is not a free name"),
     (f"{_SERVICE}/settings/1A", "1", f"{_SERVICE}/settings/1A: is not a free name"),
@@ -255,11 +258,24 @@ def test_parse_contract_has_defaults():
         "seconds": 60,
         "checks": ["not_a_server_error", "status_code_conformance",
                    "content_type_conformance", "response_schema_conformance"],
+        "headers": {},
     }  # fmt: skip
-    own = {"schema": "/v1", "seconds": 5, "checks": ["not_a_server_error"]}
+    own = {"schema": "/v1", "seconds": 5, "checks": ["not_a_server_error"],
+           "headers": {"Accept": "*/*"}}  # fmt: skip
     found = definition.parse(_with(f"{_SERVICE}/contract", own))
     assert found.services["guestbook"].contract == own
     assert definition.parse(_LEGAL).services["guestbook"].contract == {}
+
+
+def test_parse_contract_headers_ask_for_settings():
+    """A secret that no place gives would be a login that fails at night."""
+    contract = {"schema": "/a", "headers": {"Authorization": "Bearer ${API_TOKEN}"}}
+    document = _with(f"{_SERVICE}/contract", contract)
+    with pytest.raises(model.InvalidDefinitionError, match="tests/settings/API_TOKEN"):
+        definition.parse(document)
+    place = document["environments"]["demo"]["services"]["guestbook"]
+    place["tests"] = {"settings": {"API_TOKEN": "a-secret"}}
+    assert definition.parse(document).services["guestbook"].contract["headers"]
 
 
 def test_members_are_made_or_named():

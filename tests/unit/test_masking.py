@@ -17,6 +17,10 @@ _TEXT = "login failed for postgres://u:p%40ss%2Fword@db/x"
         # The longer one goes first: nothing of it is left beside the shorter.
         ("secret-longer secret", ["secret", "secret-longer"], "****** ******"),
         ("line\n  secret", ["  secret  "], "line\n  ******"),
+        # base64 of "ann:hunter22x", of "a:hunter22?>" for URLs, of the value alone.
+        ("Basic YW5uOmh1bnRlcjIyeA==", ["hunter22"], "Basic YW5uOm******eA=="),
+        ("YTpodW50ZXIyMj8-", ["hunter22?>"], "YTp******"),
+        ("aHVudGVyMjI=", ["hunter22"], "******I="),
         ("no more", [], "no more"),
         ("", ["secret"], ""),
     ],

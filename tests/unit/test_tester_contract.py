@@ -4,10 +4,14 @@ import json
 
 import pytest
 
+from holodeck_io import toml
 from holodeck_tester import contract, contract_report
 
 _TARGET = {"name": "web1", "kind": "host", "url": "http://10.0.0.7:8000/"}
-_TERMS = {"schema": "/v1/openapi.json", "seconds": 9, "checks": ["a", "b"]}
+_TERMS = {
+    "schema": "/v1/openapi.json", "seconds": 9, "checks": ["a", "b"],
+    "headers": {"Authorization": 'Bearer ${TOKEN} "x"'},
+}  # fmt: skip
 
 
 def _argv(allow_writes=False, **target):
@@ -33,13 +37,26 @@ def test_argv_reads_alone_unless_writes_are_allowed():
     assert not [word for word in _argv(allow_writes=True) if "method" in word]
 
 
-def test_argv_of_a_named_target_with_tls():
-    """The Host header and the files of TLS come from the target."""
-    words = _argv(host="www.example.org", ca="/ca", cert="/cert", key="/key")
-    assert words[words.index("-H") + 1] == "Host: www.example.org"
+def test_argv_of_a_target_with_tls():
+    """The files of TLS come from the target."""
+    words = _argv(ca="/ca", cert="/cert", key="/key")
     assert words[-3:] == [
         "--tls-verify=/ca", "--request-cert=/cert", "--request-cert-key=/key",
     ]  # fmt: skip
+
+
+def test_settings_file_is_toml():
+    """Headers stand there as they are, and what is only read is not written to."""
+    text = contract.settings_file(_TARGET, _TERMS, allow_writes=False)
+    assert toml.parsed(text) == {
+        "headers": _TERMS["headers"],
+        "phases": {"coverage": {"unexpected-methods": []}},
+    }
+    named = {**_TARGET, "host": "www.example.org"}
+    text = contract.settings_file(named, _TERMS, allow_writes=True)
+    assert toml.parsed(text) == {
+        "headers": {**_TERMS["headers"], "Host": "www.example.org"}
+    }
 
 
 def _told(selected=1, tested=1, **facts):
