@@ -124,6 +124,11 @@ def _cross_check(services, environments, faults):
                     f"is not a service; the services are {_listing(services)}",
                 )
                 continue
+            if environment.services[name].push and not services[name].webhook:
+                faults.add(
+                    f"{path}/services/{name}/push",
+                    f"is for webhooks; services/{name}/webhook is missing",
+                )
             placed = environment.services[name].tests.settings
             for setting in service_rules.header_settings(services[name].contract):
                 if setting not in placed:

@@ -37,15 +37,19 @@ def check_settings(values, path, faults):
         # The value is never shown: it may be a secret.
         if isinstance(value, (dict, list)) or value is None:
             faults.add(where, "must be text, a number or a boolean")
-        _check_decrypted(value, where, faults)
+        check_decrypted(value, where, faults)
     for key, value in values.get("files", {}).items():
         if not _FILE.fullmatch(str(key)) or not isinstance(value, str):
             faults.add(f"{path}/files/{key}", "must be a plain file name with text")
-        _check_decrypted(value, f"{path}/files/{key}", faults)
+        check_decrypted(value, f"{path}/files/{key}", faults)
 
 
-def _check_decrypted(value, where, faults):
-    """Salt's gpg renderer leaves what it cannot decrypt, and calls that a success."""
+def check_decrypted(value, where, faults):
+    """
+    Add a fault for what is still encrypted.
+
+    Salt's gpg renderer leaves what it cannot decrypt, and calls that a success.
+    """
     if _ENCRYPTED in str(value):
         faults.add(
             where,

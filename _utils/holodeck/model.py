@@ -39,6 +39,7 @@ class Service:
     suite_lock: str = ""
     checks: list = field(default_factory=list)
     contract: dict = field(default_factory=dict)
+    webhook: dict = field(default_factory=dict, repr=False)
     settings: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)
 
@@ -121,6 +122,7 @@ class Placement:
     settings: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)
     allow_writes: bool = False
+    push: str = ""
     rollout: Rollout = Rollout()
     tests: Tests = Tests()
 

@@ -3,7 +3,8 @@
 import re
 import shlex
 
-from holodeck import fields, names, schema, system_packages
+from holodeck import fields, names, schema, system_packages, webhooks
+from holodeck import webhook_signatures as signatures
 from holodeck.model import Service
 
 # Without the sign that begins a comment in HAProxy's configuration.
@@ -43,6 +44,8 @@ def service(name, data, faults):
         _check_command(line, f"{path}/processes/{process}", faults)
     fields.check_settings(values, path, faults)
     _check_build(values, path, faults)
+    if "webhook" in values:
+        values["webhook"] = _webhook(values, f"{path}/webhook", faults)
     if "contract" in values:
         values["contract"] = _contract(values["contract"], f"{path}/contract", faults)
     if faults:
@@ -94,6 +97,26 @@ def header_settings(contract):
     return sorted({name for value in values for name in _REFERENCE.findall(value)})
 
 
+def _webhook(values, path, faults):
+    """Return ``{"scheme", "secrets"}`` of whoever may push; no fault shows a secret."""
+    found = schema.mapping(values["webhook"], path, _WEBHOOK, faults)
+    if not values.get("repository"):
+        faults.add(path, "is for pushes to a repository, and there is none")
+    secrets = found.get("secret", "")
+    secrets = secrets if isinstance(secrets, list) else [secrets]
+    for secret in secrets:
+        text = secret if isinstance(secret, str) else ""
+        if not signatures.is_secret(found.get("scheme"), text):
+            faults.add(
+                f"{path}/secret",
+                f"should be text of {signatures.SECRET_MIN} characters and more, as "
+                "`openssl rand -hex 32` makes it; gitlab makes its own signing token, "
+                "whsec_…; what is elsewhere is named as sdb://…",
+            )
+        fields.check_decrypted(secret, f"{path}/secret", faults)
+    return {"scheme": found.get("scheme"), "secrets": secrets}
+
+
 def _check_build(values, path, faults):
     """Check what builds and what is needed for it, two levels deep."""
     packages = schema.mapping(
@@ -117,6 +140,12 @@ def _check_build(values, path, faults):
 
 
 _OPERATORS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
+
+
+def _unseen(value, _path, _faults):
+    return value  # looked at by _webhook
+
+
 _text = schema.text()
 _PACKAGES = {
     "build": schema.Key(schema.sequence(str)),
@@ -141,6 +170,10 @@ _CHECKS = (
     "allow_header_conformance", "use_after_free", "ensure_resource_availability",
     "ignored_auth",
 )  # fmt: skip
+_WEBHOOK = {
+    "scheme": schema.Key(schema.one_of(*webhooks.SCHEMES), required=True),
+    "secret": schema.Key(_unseen, required=True),
+}
 _CONTRACT = {
     "schema": schema.Key(schema.text(_PATH), required=True),
     "seconds": schema.Key(schema.integer(1, 3600)),
@@ -174,6 +207,7 @@ _SERVICE = {
     "suite_lock": schema.Key(schema.text(_RELATIVE)),
     "checks": schema.Key(schema.sequence()),
     "contract": schema.Key(schema.table()),
+    "webhook": schema.Key(schema.table()),
     "settings": schema.Key(schema.table()),
     "files": schema.Key(schema.table()),
 }

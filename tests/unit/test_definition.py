@@ -87,6 +87,19 @@ _CASES = [
     (f"{_SERVICE}/processes/web", ["x"], f"{_SERVICE}/processes/web: ['x'] is not a"),
     (f"{_SERVICE}/processes/web", "a\nb", f"{_SERVICE}/processes/web: 'a\\nb' is not"),
     (f"{_SERVICE}/processes/web", "a 'b", f"{_SERVICE}/processes/web: \"a 'b\" has "),
+    (f"{_SERVICE}/webhook", "x", f"{_SERVICE}/webhook: should be a mapping, not str"),
+    (f"{_SERVICE}/webhook", {"scheme": "svn", "secret": "s" * 16},
+     f"{_SERVICE}/webhook/scheme: should be holodeck or github or gitlab or "),
+    (f"{_SERVICE}/webhook", {"scheme": "github"}, f"{_SERVICE}/webhook/secret: is mis"),
+    *((f"{_SERVICE}/webhook", {"scheme": scheme, "secret": secret},
+       f"{_SERVICE}/webhook/secret: should be text of 16 characters and more")
+      for scheme, secret in (
+          ("github", "short"), ("github", ""), ("github", 7), ("github", None),
+          ("github", ["a-secret-of-the-forge", "short"]), ("gitlab", "whsec_"),
+          ("gitlab", "no-base64-" * 9),
+      )),
+    (f"{_PLACE}/push", "--main", f"{_PLACE}/push: '--main' is not a branch name"),
+    (f"{_PLACE}/push", "main", f"{_PLACE}/push: is for webhooks; services/guestbook/w"),
     (f"{_SERVICE}/port", ..., f"{_SERVICE}/port: is missing"),
     (f"{_SERVICE}/port", 0, f"{_SERVICE}/port: should be a whole number from 1"),
     (f"{_SERVICE}/port", 65536, f"{_SERVICE}/port: should be a whole number from 1"),
@@ -265,6 +278,20 @@ def test_parse_contract_has_defaults():
     found = definition.parse(_with(f"{_SERVICE}/contract", own))
     assert found.services["guestbook"].contract == own
     assert definition.parse(_LEGAL).services["guestbook"].contract == {}
+
+
+def test_parse_webhook_has_one_secret_or_more():
+    """While a forge is told of a new one, the old one counts too; sdb may have it."""
+    for given, wanted in (("s" * 16, ["s" * 16]), (["s" * 16, "sdb://v/k"], None)):
+        webhook = {"scheme": "github", "secret": given}
+        document = _with(f"{_SERVICE}/webhook", webhook)
+        document["environments"]["demo"]["services"]["guestbook"]["push"] = "main"
+        service, _, placement = definition.parse(document).placement(
+            "guestbook", "demo"
+        )
+        assert service.webhook == {"scheme": "github", "secrets": wanted or given}
+        assert placement.push == "main"
+        assert "ssss" not in repr(service)
 
 
 def test_parse_contract_headers_ask_for_settings():
