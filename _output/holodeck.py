@@ -77,6 +77,16 @@ def _aborted(record):
     return _wished(record)
 
 
+def _pushed(outcomes):
+    """Say what came of each push that waited."""
+    lines = []
+    for each in outcomes:
+        first, *rest = each["reason"].splitlines() or [""]
+        lines.append(f"{each['release']}: {each['state']}{first and ': '}{first}")
+        lines += [f"  {line[:_WHY]}" for line in rest[:3]]
+    return "\n".join(lines) or "No push waits, or somebody releases it already."
+
+
 def _frozen(facts):
     return f"Frozen by {facts['user']}: no release until holodeck.unfreeze."
 
@@ -258,6 +268,7 @@ def _table(head, rows):
 _RENDERERS = {
     "error": _error,
     "release": _release,
+    "push": _pushed,
     "rollback": _release,
     "resume": _release,
     "abort": _aborted,

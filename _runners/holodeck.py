@@ -11,7 +11,15 @@ import logging
 from pathlib import Path
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, records, reports, views, wishes
+from holodeck_master import (
+    detached,
+    environments,
+    pushing,
+    records,
+    reports,
+    views,
+    wishes,
+)
 from holodeck_master import release as engine
 from holodeck_master.plan import plan_for
 from holodeck_master.world import World
@@ -56,6 +64,46 @@ def release(service="", commit=None, env="", message="", **options):
         return engine.release(world, *place, _text(commit), order)
 
     return _answer("release", options, work, good=_is_good)
+
+
+def push(service="", env="", background=False, **options):
+    """
+    Release what was pushed, as soon as no other release runs.
+
+    Webhooks do this through the reactor. A branch's newest commit is released, once
+    for all pushes that wait; an older commit than the one that runs, and one that was
+    bad, are refused.
+
+    service
+        The service's name in pillar.
+    env
+        The environment's name in pillar.
+    background
+        Return at once; a process of its own goes on.
+
+    Returns ``[{"release", "state", "reason"}, …]``; nothing when nothing waits, or
+    somebody releases it already.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.push guestbook env=staging
+    """
+    if background:
+        # This may be a thread of the master's reactor, which has other things to do.
+        words = {"service": service, "env": env}
+        return detached.start(__opts__, "holodeck.push", words)
+
+    def work(world):
+        key = _placed(world, service, env)
+
+        def opened(say):
+            return World.open(__opts__, _both(_say, say), _PACK)
+
+        return pushing.work_off(__opts__, key, opened)
+
+    return _answer("push", options, work, good=_are_good)
 
 
 def rollback(service="", env="", to="", message="", **options):
@@ -477,6 +525,19 @@ def _order(message):
 
 def _is_good(record):
     return record["status"] == "good"
+
+
+def _are_good(outcomes):
+    """Tell whether the newest of several pushes ended well."""
+    return not outcomes or outcomes[-1]["state"] in {"good", "unchanged"}
+
+
+def _both(one, other):
+    def say(phase, message):
+        one(phase, message)
+        other(phase, message)
+
+    return say
 
 
 def _place(service, env):

@@ -26,7 +26,7 @@ Next:
   salt-run holodeck.history guestbook env=demo
   salt-run holodeck.rollback guestbook env=demo
   salt-run holodeck.release kinto env=demo                     # a public package
-  cd .demo/guestbook       # edit, commit, git push origin main, release again
+  cd .demo/guestbook       # edit, commit, git push origin main: that releases too
   demo/down
 """
 
@@ -38,8 +38,10 @@ def up():
     DEMO.cloud().action(fun="build_image", provider="local")
     clock.lap("image")
     DEMO.start()
+    DEMO.start_api()
     repository = Repository(DEMO.home)
     repository.create()
+    repository.release_pushes(DEMO.api, DEMO.home / "push-secret")
     clock.lap("master")
     commit = _released() or repository.commit("main")
     words = ["guestbook", f"commit={commit}", "env=demo"]

@@ -6,6 +6,7 @@ each with its own folder, bridge, network and ports.
 """
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -56,10 +57,24 @@ outputter_dirs: [{clone}/_output]
 pillar_dirs: [{clone}/_pillar]
 cloud_dirs: [{clone}/_clouds]
 
+# For releases by webhook: salt-api takes them in, the reactor looks at each.
+rest_cherrypy:
+  host: {gateway}
+  port: {api_port}
+  disable_ssl: true
+  webhook_disable_auth: true
+  # What becomes of a push, for whoever signed it.
+  static: {home}/cache/holodeck/pushes/told
+  static_path: /holodeck
+reactor:
+  - 'salt/netapi/hook/holodeck/*':
+    - {clone}/salt/reactor/holodeck_push.sls
+
 # Read by the example pillar.
 holodeck_lab:
   git: git://{gateway}:{git_port}
   network: {network}
+  push_secret: {push_secret}
 """
 _MINION = """\
 # For `salt-call --local` on this machine.
@@ -115,7 +130,8 @@ class Lab:
             "name": self.name, "home": self.home, "clone": CLONE, "bridge": self.bridge,
             "gateway": self.gateway, "network": f"{self.prefix}.0/24",
             "publish_port": self.base_port, "ret_port": self.ret_port,
-            "git_port": self.base_port + 2,
+            "git_port": self.base_port + 2, "api_port": self.base_port + 3,
+            "push_secret": self._push_secret(),
         }  # fmt: skip
         providers = self.conf / "cloud.providers.d"
         for name in ("bin", "git", "pillar", "cache/holodeck/store"):
@@ -131,6 +147,23 @@ class Lab:
             path = self.home / "bin" / tool
             path.write_text(f'#!/bin/sh\nexec {BIN}/{tool} -c {self.conf} "$@"\n')
             path.chmod(0o755)
+
+    def _push_secret(self):
+        file = self.home / "push-secret"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_hex(32))
+        return file.read_text()
+
+    @property
+    def api(self):
+        """Where salt-api listens."""
+        return f"http://{self.gateway}:{self.base_port + 3}"
+
+    def start_api(self):
+        """Start salt-api, which takes webhooks; keep one that runs."""
+        self._serve("api", [BIN / "salt-api", "-c", self.conf])
+        _wait_for(self.gateway, self.base_port + 3)
 
     def start(self):
         """Start the network, the master and the git server; keep what stands."""
@@ -157,7 +190,7 @@ class Lab:
             if names:
                 cloud.destroy(names)
             cloud.action(fun="network_down", provider="local")
-        for name in ("master", "git-daemon"):
+        for name in ("api", "master", "git-daemon"):
             _end(self.home / f"{name}.pid")
         shutil.rmtree(self.home, ignore_errors=True)
 

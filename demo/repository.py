@@ -7,6 +7,7 @@ import subprocess
 from lab import CLONE
 
 _SAMPLE = CLONE / "examples" / "guestbook"
+_HOOK = CLONE / "salt" / "holodeck" / "files" / "post-receive"
 # Fixed names and times: the same sample makes the same commit ids everywhere.
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "Holodeck", "GIT_AUTHOR_EMAIL": "holodeck@localhost",
@@ -54,6 +55,18 @@ class Repository:
         )
         staging.rename(self.bare)
         self._git("remote", "add", "origin", self.bare)
+
+    def release_pushes(self, api, secret_file):
+        """Let the repository ask for a release of what is pushed to it."""
+        hook = self.bare / "hooks" / "post-receive"
+        hook.parent.mkdir(exist_ok=True)
+        if not hook.is_symlink():
+            hook.symlink_to(_HOOK)
+        for name, value in {
+            "url": api, "service": "guestbook", "secretFile": secret_file
+        }.items():  # fmt: skip
+            words = ["git", "--git-dir", self.bare, "config", f"holodeck.{name}", value]
+            subprocess.run(words, check=True)
 
     def branch(self, name, message, change):
         """Commit a change on top of main under a branch of its own."""

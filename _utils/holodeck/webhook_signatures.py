@@ -25,6 +25,11 @@ def sign(secret, stamp, body):
     return f"v1={_mac(secret.encode(), f'{stamp}.{body}')}"
 
 
+def receipt(secret, body):
+    """Return the name under which the sender of a webhook finds what came of it."""
+    return _mac(secret.encode(), f"receipt.{body}")[:40]
+
+
 def _mac(key, text):
     return hmac.new(key, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
 

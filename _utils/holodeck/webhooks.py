@@ -55,7 +55,9 @@ class Push:
 
 def verify(scheme, secrets, headers, body, now):
     """
-    Raise :class:`RefusedError` unless the webhook was signed with one of the secrets.
+    Return the one of the secrets that a webhook was signed with.
+
+    Raises :class:`RefusedError` where it was signed with none of them.
 
     scheme
         One of :data:`SCHEMES`.
@@ -76,10 +78,13 @@ def verify(scheme, secrets, headers, body, now):
     if len(body) > _BODY_MAX:
         raise RefusedError(f"its body has more than {_BODY_MAX} characters")
     headers = {str(name).lower(): str(value) for name, value in headers.items()}
-    usable = [secret for secret in secrets if secret]
     # Each is tried, so that the time tells nothing about which one it was.
-    genuine = [_SCHEMES[scheme].is_signed(s, headers, body) for s in usable]
-    if not any(genuine):
+    genuine = [
+        secret
+        for secret in secrets
+        if secret and _SCHEMES[scheme].is_signed(secret, headers, body)
+    ]
+    if not genuine:
         raise RefusedError(f"its signature is not one of the scheme {scheme}")
     stamp = _SCHEMES[scheme].stamp
     if stamp:
@@ -88,6 +93,7 @@ def verify(scheme, secrets, headers, body, now):
             raise RefusedError(
                 f"its {stamp} is not within {CLOCK_S} s of this machine's clock"
             )
+    return genuine[0]
 
 
 def pushes(scheme, headers, body, repository):

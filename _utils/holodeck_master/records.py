@@ -15,7 +15,7 @@ from pathlib import Path
 import salt.cache
 from salt.exceptions import SaltCacheError, SaltDeserializationError
 
-from holodeck_io import files
+from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
 
 GOOD, BAD, RUNNING = "good", "bad", "running"
@@ -31,12 +31,40 @@ class Records:
         self._home = Path(opts["cachedir"])
         self._key = Path(opts["cachedir"], "holodeck", "key")
 
-    def begin(self, service, environment, **facts):
-        """Keep and return a new record, its number one above the last."""
-        bank = _bank(service, environment)
-        number = max((int(key) for key in self._cache.list(bank)), default=0) + 1
+    def begin(self, service, environment, reserved=None, **facts):
+        """
+        Keep and return a new record, its number one above the last.
+
+        reserved
+            The id that :meth:`reserve` gave it; it has another one when a release has
+            come before it, for the newest has the highest number.
+        """
+        with self._counting(service, environment) as (last, highest):
+            number = (last if _id(service, environment, last + 1) == reserved
+                      else highest) + 1  # fmt: skip
+            return self._begin(service, environment, number, facts)
+
+    def reserve(self, service, environment):
+        """Return the id that the next release of a service is to have."""
+        with self._counting(service, environment) as (_, highest):
+            release = _id(service, environment, highest + 1)
+            place = {"service": service, "environment": environment}
+            self._keep("holodeck/ids", release, {**place, "number": highest + 1})
+            self._keep("holodeck/reserved", f"{environment}.{service}", highest + 1)
+        return release
+
+    @contextlib.contextmanager
+    def _counting(self, service, environment):
+        """Yield the highest number of a record, and of a reserved one too."""
+        with lock.held(self._home / "holodeck" / "locks" / "numbers"):
+            keys = self._cache.list(_bank(service, environment))
+            last = max(map(int, keys), default=0)
+            kept = self._read("holodeck/reserved", f"{environment}.{service}")
+            yield last, max(last, kept or 0)
+
+    def _begin(self, service, environment, number, facts):
         record = {
-            "id": f"{service}.{environment}.{number}",
+            "id": _id(service, environment, number),
             "number": number,
             "service": service,
             "environment": environment,
@@ -107,7 +135,7 @@ class Records:
         if not place:
             return None
         key = f"{place['number']:0{_DIGITS}d}"
-        return self._read(_bank(place["service"], place["environment"]), key)
+        return self._read(_bank(place["service"], place["environment"]), key) or None
 
     def last_good(self, service, environment):
         """Return the newest record that is good, or ``None``."""
@@ -217,6 +245,10 @@ class Records:
 def now():
     """Return the time as text that sorts and that people read."""
     return dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _id(service, environment, number):
+    return f"{service}.{environment}.{number}"
 
 
 def _bank(service, environment):

@@ -20,7 +20,7 @@ from holodeck_master.plan import plan_for
 from holodeck_master.run import Run
 
 
-def release(world, service, environment, ref, order):
+def release(world, service, environment, ref, order, check=None):
     """
     Bring a commit onto an environment; return the record.
 
@@ -28,6 +28,8 @@ def release(world, service, environment, ref, order):
         A commit, branch or tag; empty for the service's branch.
     order
         Facts for the record: who, and why.
+    check
+        Called with the run once its commit is known; raises to refuse it.
     """
     plan = plan_for(world, service, environment)
     building.check_ref(plan.service, ref)
@@ -38,6 +40,8 @@ def release(world, service, environment, ref, order):
         with run.recorded():
             run.ensure()
             run.resolve(ref)
+            if check:
+                check(run)
             if run.is_there():
                 world.records.bury(*plan.key)
                 return {**run.last, "unchanged": True}

@@ -32,6 +32,12 @@ holodeck:
       # The OpenAPI schema that it answers with, held against the first host that is
       # taken over, for so many seconds; its suite's bundle carries Schemathesis then.
       #   contract: {schema: /openapi.json, seconds: 60}
+      # Who may push: how a forge signs its webhooks (github, gitlab, gitea, bitbucket,
+      # or `holodeck`, the pack's own hook for plain git), and by which secret: text, or
+      # a list while a new one takes the place of an old one, or sdb://…
+      webhook:
+        scheme: holodeck
+        secret: {{ lab.get('push_secret', 'a-secret-that-nobody-guesses') }}
       # nfpm (default) or fpm.
       packager: nfpm
       # Debian's or RPM's packages: to build with on builders, to run with on hosts.
@@ -79,6 +85,8 @@ holodeck:
           settings:
             GREETING: Welcome to the demo
             GUESTBOOK_SECRET: only-for-this-demo
+          # The branch whose pushes are released here; docs/pushes.rst.
+          push: main
           # Tests marked `writes` run only where they may.
           allow_writes: true
           # What its suite is given, and a gate on how fast it answers: docs/tests.rst.

@@ -1,0 +1,147 @@
+"""
+Pushes that wait to be released, and what came of each.
+
+For each service and environment the newest one waits alone, on the disk of the machine
+that runs releases: a burst is one release, and nothing grows. Who works it off holds a
+lock; what it had taken when it died waits still.
+"""
+
+import contextlib
+import fcntl
+import json
+import time
+from pathlib import Path
+
+from holodeck_io import files
+
+#: What became of a push; all but the first two are an end.
+WAITING, RUNNING, REFUSED, UNCHANGED = "waiting", "running", "refused", "unchanged"
+
+_FOLLOWERS_MAX = 20
+_LINES_MAX = 300
+_TOLD_MAX = 200
+# As long as a process may need to start, and to say that it works.
+_WAKING_S = 30
+
+
+class Desk:
+    """The pushes of this master."""
+
+    def __init__(self, opts):
+        self._home = Path(opts["cachedir"], "holodeck", "pushes")
+
+    @property
+    def told(self):
+        """The folder of what each pusher may read, by a name that only he knows."""
+        return self._home / "told"
+
+    def lay(self, key, push, reserve):
+        """
+        Let a push wait in place of an older one; return its facts.
+
+        key
+            The service's and the environment's name.
+        push
+            ``{"branch", "commit", "forced", "pusher"}``.
+        reserve
+            Returns a release's id, for the first one that waits.
+        """
+        self.told.mkdir(parents=True, exist_ok=True)
+        waiting = _read(self._slot(key)) or {}
+        follower, *_ = push["followers"]
+        facts = {
+            **push,
+            "release": waiting.get("release") or reserve(*key),
+            "followers": [*waiting.get("followers", []), follower][-_FOLLOWERS_MAX:],
+        }
+        files.write_atomic(self._slot(key), json.dumps(facts), mode=0o600)
+        return facts
+
+    def should_wake(self, key):
+        """Tell whether nobody works, nor was woken just now; then somebody is."""
+        woken = self._file(key, "woken")
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - woken.stat().st_mtime < _WAKING_S:
+                return False
+        with self._turn(key) as mine:
+            if mine:
+                woken.touch()
+        return mine
+
+    @contextlib.contextmanager
+    def turn(self, key):
+        """Yield whether it is this one's turn to work; only one's at a time."""
+        with self._turn(key) as mine:
+            if mine:
+                # Whoever pushes from now on sees the lock.
+                self._file(key, "woken").unlink(missing_ok=True)
+            yield mine
+
+    @contextlib.contextmanager
+    def _turn(self, key):
+        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(self._file(key, "lock"), "a", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def waits(self, key):
+        """Tell whether a push waits that nobody has taken."""
+        return self._slot(key).exists()
+
+    def take(self, key):
+        """Return the push to release next, or ``None``; it waits until it is done."""
+        taken = self._file(key, "taken")
+        with contextlib.suppress(FileNotFoundError):
+            self._slot(key).replace(taken)
+        return _read(taken)
+
+    def done(self, key):
+        """Forget the push that was taken."""
+        self._file(key, "taken").unlink(missing_ok=True)
+
+    def seen(self, service, digest):
+        """Tell whether a body was taken before; from now on it was."""
+        file = self._home / f"{service}.seen"
+        known = _read(file) or []
+        if digest in known:
+            return True
+        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.write_atomic(file, json.dumps([*known, digest][-_TOLD_MAX:]))
+        return False
+
+    def tell(self, followers, **facts):
+        """Let those who follow a push read how it stands; ``line`` is one more."""
+        line = facts.pop("line", None)
+        for name in followers:
+            file = self.told / f"{name}.json"
+            known = _read(file) or {"state": WAITING, "release": None, "lines": []}
+            if line is not None:
+                known["lines"] = [*known["lines"], line][-_LINES_MAX:]
+            files.write_atomic(file, json.dumps({**known, **facts}))
+
+    def prune(self):
+        """Remove what was told of old pushes."""
+        found = []
+        for file in self.told.glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append((file.stat().st_mtime, file))
+        for _, file in sorted(found)[:-_TOLD_MAX]:
+            file.unlink(missing_ok=True)
+
+    def _slot(self, key):
+        return self._file(key, "waiting")
+
+    def _file(self, key, kind):
+        service, environment = key
+        return self._home / f"{environment}.{service}.{kind}"
+
+
+def _read(file):
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None

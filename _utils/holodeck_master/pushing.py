@@ -1,0 +1,136 @@
+"""Pushes released one after the other, the newest of each branch alone."""
+
+import time
+
+from holodeck_io.errors import HolodeckError
+from holodeck_master import building, fleet, locks, pushes, release
+from holodeck_master.run import RefusedReleaseError
+
+_POLL_S = 1
+
+
+def work_off(opts, key, open_world):
+    """
+    Release what was pushed to a place until nothing waits; return what came of each.
+
+    key
+        The service's and the environment's name.
+    open_world
+        Returns a :class:`~holodeck_master.world.World` that says to its argument what
+        it does.
+
+    Returns ``[{"release", "state", "reason"}, …]``; nothing where somebody else works.
+    """
+    desk, done = pushes.Desk(opts), []
+    # Who pushed between the last look and the end of the turn has woken nobody.
+    while True:
+        with desk.turn(key) as mine:
+            if not mine:
+                return done
+            while push := desk.take(key):
+                done.append(_outcome(desk, key, push, open_world))
+                desk.done(key)
+        if not desk.waits(key):
+            return done
+
+
+def _outcome(desk, key, push, open_world):
+    """Release one push, and tell those who follow it."""
+    teller = _Teller(desk, push)
+    try:
+        world = open_world(teller.say)
+        push = _uncontended(desk, key, push, world, teller)
+        record = release.release(
+            world, *key, push["branch"], _order(push), check=_Check(push)
+        )
+    except (RefusedReleaseError, building.UnknownCommitError) as error:
+        return teller.end(pushes.REFUSED, None, str(error))
+    except HolodeckError as error:
+        return teller.end("failed", None, str(error))
+    except Exception as error:
+        teller.end("failed", None, f"{type(error).__name__}: {error}")
+        raise
+    state = pushes.UNCHANGED if record.get("unchanged") else record["status"]
+    return teller.end(state, record["id"], record.get("reason", ""))
+
+
+def _order(push):
+    who = push["pusher"] or "somebody"
+    return {
+        "user": who, "message": f"push of {push['branch']} by {who}",
+        "reserved": push["release"],
+    }  # fmt: skip
+
+
+def _uncontended(desk, key, push, world, teller):
+    """Wait until no release runs; return the push that is the newest by then."""
+    said = False
+    while locks.is_held(world.opts, *key):
+        if not said:
+            world.say("waits", "for the release that runs")
+            said = True
+        time.sleep(_POLL_S)
+        if desk.waits(key):
+            push = desk.take(key)
+            teller.follow(push)
+    return push
+
+
+class _Check:
+    """Refuses what a push must not do, once the branch's newest commit is known."""
+
+    def __init__(self, push):
+        self._push = push
+
+    def __call__(self, run):
+        new, last = run.record["commit"], run.last and run.last["commit"]
+        pushed = self._push["commit"]
+        if new != pushed and self._is_older(run, new, pushed):
+            raise RefusedReleaseError(
+                f"Commit {new[:12]}: is what the git server gives the builder, older "
+                f"than {pushed[:12]}, which was pushed; push again when that is there."
+            )
+        if self._push["forced"] or last in {None, new}:
+            return
+        if self._is_older(run, new, last):
+            raise RefusedReleaseError(
+                f"Commit {new[:12]}: is older than {last[:12]}, which runs. To go "
+                "back, use `holodeck.rollback`, or release the commit by its id."
+            )
+
+    def _is_older(self, run, one, other):
+        """Tell whether a commit lies in the past of another, which may be lost."""
+        plan = run.plan
+        try:
+            return one != other and not building.history(
+                run.world, plan.environment, plan.service, other, one
+            )
+        except fleet.CallFailedError:
+            return False
+
+
+class _Teller:
+    """Tells those who follow a push how far it has come."""
+
+    def __init__(self, desk, push):
+        self._desk = desk
+        self.follow(push)
+
+    def follow(self, push):
+        """Tell those who follow this push from now on."""
+        self._followers, self._release = push["followers"], push["release"]
+
+    def say(self, phase, message):
+        """Tell one more thing that is done."""
+        self._tell(state=pushes.RUNNING, line=f"{phase:>9}  {message}")
+
+    def end(self, state, release, reason):
+        """Tell how it ended, and return that."""
+        self._tell(
+            state=state, release=release or self._release,
+            line=f"{state:>9}  {reason.strip()}" if reason else state,
+        )  # fmt: skip
+        return {"release": release or self._release, "state": state, "reason": reason}
+
+    def _tell(self, **facts):
+        self._desk.tell(self._followers, **facts)

@@ -1,0 +1,168 @@
+"""
+What comes in by webhook, on its way from the event bus to the pushes that wait.
+
+The reactor's file hands over the event as it is. Nothing of it goes on but a service's
+and an environment's name, and no forged one costs more than its signature's check.
+"""
+
+import logging
+import time
+
+import salt.utils.sdb
+
+from holodeck import webhook_signatures as signatures
+from holodeck import webhooks
+from holodeck_io.errors import HolodeckError
+from holodeck_master import pillar, pushes, records
+
+log = logging.getLogger(__name__)
+#: What the tags of salt-api's events begin with; the service's name follows.
+TAG = "salt/netapi/hook/holodeck/"
+
+# Rendering pillar takes longer than any flood may cost.
+_DEFINITION_S = 10
+_LOG_EVERY_S = 10
+_SHOWN = 60
+
+
+_receivers = {}
+
+
+def of(opts):
+    """Return this process's :class:`Receiver`, which remembers the definition."""
+    home = opts["cachedir"]
+    if home not in _receivers:
+        _receivers[home] = Receiver(opts)
+    return _receivers[home]
+
+
+class Receiver:
+    """
+    Takes webhooks in, in a process that lives as long as its master.
+
+    opts
+        The master's configuration.
+    clock
+        Returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, opts, clock=time.time):
+        self._opts, self._clock = opts, clock
+        self._desk = pushes.Desk(opts)
+        self._records = records.Records(opts)
+        self._definition, self._read_at = None, None
+        self._logged = {}
+
+    def reaction(self, tag, data):
+        """
+        Return the reaction to an event, for Salt's reactor: whom to wake, or nothing.
+
+        tag
+            The event's, which names the service.
+        data
+            What salt-api made of the request: ``body`` and ``headers``.
+        """
+        name = tag.removeprefix(TAG)
+        try:
+            woken = self._taken(name, data.get("headers") or {}, data.get("body"))
+        except webhooks.RefusedError as why:
+            self._say(name, "refused", why)
+            return {}
+        except webhooks.IgnoredError as why:
+            self._say(name, "ignored", why)
+            return {}
+        except HolodeckError as error:
+            self._say(name, "lost", error)
+            return {}
+        return {
+            f"push of {service} to {environment}": {
+                "runner.holodeck.push": [
+                    {"args": [{"service": service}, {"env": environment},
+                              {"background": True}]}
+                ]
+            }
+            for service, environment in woken
+        }  # fmt: skip
+
+    def _taken(self, name, headers, body):
+        """Take one webhook in; return the places where somebody has to be woken."""
+        service, secrets = self._service(name)
+        scheme = service.webhook["scheme"]
+        secret = webhooks.verify(scheme, secrets, headers, body, self._clock())
+        if self._desk.seen(name, webhooks.digest(body)):
+            raise webhooks.IgnoredError("it came before, byte for byte")
+        follower = signatures.receipt(secret, body)
+        try:
+            found = webhooks.pushes(scheme, headers, body, service.repository)
+            keys = [key for push in found for key in self._lay(name, push, follower)]
+        except (webhooks.RefusedError, webhooks.IgnoredError) as why:
+            self._desk.told.mkdir(parents=True, exist_ok=True)
+            self._desk.tell([follower], state=pushes.REFUSED, line=str(why))
+            raise
+        return [key for key in keys if self._desk.should_wake(key)]
+
+    def _lay(self, name, push, follower):
+        """Let one push wait in each place that takes its branch; return them."""
+        keys = [
+            (name, environment.name)
+            for environment in self._definition.environments.values()
+            if name in environment.services
+            and environment.services[name].push == push.branch
+        ]
+        if not keys:
+            raise webhooks.IgnoredError(
+                f"no environment takes pushes of {push.branch}: `push: {push.branch}` "
+                "in the service's place would say so"
+            )
+        facts = {
+            "branch": push.branch, "commit": push.commit, "forced": push.forced,
+            "pusher": push.pusher, "followers": [follower],
+        }  # fmt: skip
+        for key in keys:
+            laid = self._desk.lay(key, facts, self._records.reserve)
+            line = f"{' in '.join(key)}: {laid['release']} is to release {push.branch}"
+            self._desk.tell([follower], release=laid["release"], line=line)
+            log.warning("Webhook: %s, pushed by %s", line, push.pusher or "somebody")
+        self._desk.prune()
+        return keys
+
+    def _service(self, name):
+        """Return a service that takes webhooks, and its secrets."""
+        self._refresh()
+        known = self._definition.services.get(name)
+        if known is None or not known.webhook:
+            raise webhooks.RefusedError("no service of that name takes webhooks")
+        return known, self._secrets[name]
+
+    def _refresh(self):
+        now = time.monotonic()
+        if self._read_at is not None and now - self._read_at < _DEFINITION_S:
+            if self._definition is None:
+                raise HolodeckError("the definition could not be read a moment ago")
+            return
+        self._definition, self._read_at = None, now
+        definition = pillar.load(self._opts)
+        self._secrets = {
+            service.name: [self._secret(each) for each in service.webhook["secrets"]]
+            for service in definition.services.values()
+            if service.webhook
+        }
+        self._definition = definition
+
+    def _secret(self, text):
+        if not text.startswith(signatures.SDB):
+            return text
+        return salt.utils.sdb.sdb_get(text, self._opts) or ""
+
+    def _say(self, name, what, why):
+        """Log why nothing comes of a webhook; of a flood, now and then and how many."""
+        known = self._definition and name in self._definition.services
+        name = name if known else "an unknown service"
+        now = time.monotonic()
+        at, count = self._logged.get((name, what), (None, 0))
+        if at is not None and now - at < _LOG_EVERY_S:
+            self._logged[name, what] = at, count + 1
+            return
+        more = f" ({count} more since)" if count else ""
+        log.warning("Webhook for %s: %s, %s%s", name, what, why, more)
+        self._logged[name, what] = now, 0

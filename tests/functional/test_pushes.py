@@ -1,0 +1,358 @@
+"""Pushes: taken in once, the newest released, refused by rule, told to the pusher."""
+
+import dataclasses
+import json
+import logging
+import os
+import time
+
+import pytest
+from fake_fleet import NEW, OLD, THIRD
+from fake_world import opened, served
+
+from holodeck import webhook_signatures as signatures
+from holodeck import webhooks
+from holodeck_io.errors import HolodeckError
+from holodeck_master import building, locks, pillar, pushes, pushing, receiving
+
+_SECRET = "a-secret-of-the-service"
+_KEY = ("guestbook", "demo")
+_TAG = f"{receiving.TAG}guestbook"
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A world at an old commit, whose service takes pushes of main."""
+    world = served(tmp_path)
+    service = dataclasses.replace(
+        world.definition.services["guestbook"],
+        webhook={"scheme": "holodeck", "secrets": [_SECRET, "sdb://vault/key"]},
+    )
+    world.definition.services["guestbook"] = service
+    services = world.definition.environments["demo"].services
+    services["guestbook"] = dataclasses.replace(services["guestbook"], push="main")
+    monkeypatch.setattr(pillar, "load", lambda _opts: world.definition)
+    monkeypatch.setattr(
+        receiving.salt.utils.sdb, "sdb_get", lambda *_: "another-secret"
+    )
+    return world
+
+
+@pytest.fixture
+def receiver(world):
+    """What the reactor's process has."""
+    return receiving.Receiver(world.opts)
+
+
+def _body(commit=NEW, branch="main", **more):
+    return json.dumps({"ref": f"refs/heads/{branch}", "after": commit, **more})
+
+
+def _data(body, secret=_SECRET):
+    stamp = int(time.time())
+    signature = signatures.sign(secret, stamp, body)
+    headers = {"X-Holodeck-Timestamp": str(stamp), "X-Holodeck-Signature": signature}
+    return {"body": body, "post": {}, "headers": headers}
+
+
+def _told(world, body, secret=_SECRET):
+    file = pushes.Desk(world.opts).told / f"{signatures.receipt(secret, body)}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def _work(world, say=None):
+    def open_world(told):
+        return dataclasses.replace(world, say=say or told)
+
+    return pushing.work_off(world.opts, _KEY, open_world)
+
+
+def _head(monkeypatch, commit, *older):
+    """Let the git server's branch be at a commit, with others in its past."""
+    line = [*older, commit]
+
+    def history(world, environment, service, old, new, within_s=0):
+        past = line[: line.index(new) + 1] if new in line else [new]
+        return [{"commit": c, "subject": ""} for c in past if c not in
+                line[: line.index(old) + 1]] if old in line else past  # fmt: skip
+
+    monkeypatch.setattr(building, "resolve", lambda *_: commit)
+    monkeypatch.setattr(building, "history", history)
+
+
+def test_push_is_released_and_told(world, receiver, monkeypatch):
+    """From the event to a good release; the answer has its id before it begins."""
+    _head(monkeypatch, NEW, OLD)
+    body = _body(pusher={"name": "ann"})
+    reaction = receiver.reaction(_TAG, _data(body))
+    [[call]] = [list(each.values()) for each in reaction.values()]
+    args = [{"service": "guestbook"}, {"env": "demo"}, {"background": True}]
+    assert call == [{"args": args}]
+    promised = _told(world, body)
+    assert (promised["state"], promised["release"]) == ("waiting", "guestbook.demo.2")
+    [outcome] = _work(world)
+    assert (outcome["release"], outcome["state"]) == ("guestbook.demo.2", "good")
+    record = world.records.find("guestbook.demo.2")
+    assert (record["commit"], record["user"]) == (NEW, "ann")
+    assert record["message"] == "push of main by ann"
+    told = _told(world, body)
+    assert told["state"] == "good"
+    assert any("back in rotation" in line for line in told["lines"])
+    assert {host.commit for host in world.fleet.hosts.values()} == {NEW}
+
+
+def test_reaction_holds_nothing_of_the_sender(receiver):
+    """Salt's job cache keeps a runner's arguments: two names, and no secret."""
+    body = _body(pusher={"name": "ann"}, evil="{{ 7*7 }}")
+    text = json.dumps(receiver.reaction(_TAG, _data(body)))
+    assert set("{}[]") >= set(text) - set('abcdefghijklmnopqrstuvwxyz.: ,"_')
+    assert _SECRET not in text
+    assert "ann" not in text
+
+
+def test_forged_webhooks_start_nothing_and_fill_nothing(world, receiver, caplog):
+    """A flood leaves no file, and a line now and then; a good one after it counts."""
+    before = sorted(_files(world))
+    with caplog.at_level(logging.INFO):
+        for number in range(2000):
+            data = _data(_body(n=number), secret="a-guess-of-somebody")
+            assert receiver.reaction(_TAG, data) == {}
+            assert receiver.reaction(f"{receiving.TAG}x{number}", data) == {}
+    assert sorted(_files(world)) == before
+    assert len(caplog.records) <= 4
+    assert receiver.reaction(_TAG, _data(_body()))
+
+
+def test_second_secret_counts_too(world, receiver):
+    """One of the list, and one that Salt's sdb has."""
+    body = _body()
+    assert receiver.reaction(_TAG, _data(body, "another-secret"))
+    assert _told(world, body, "another-secret")["state"] == "waiting"
+
+
+def test_replay_starts_nothing_also_after_a_restart(world, receiver):
+    """The same body again, with a new signature of its time, does nothing."""
+    body = _body()
+    assert receiver.reaction(_TAG, _data(body))
+    assert receiver.reaction(_TAG, _data(body)) == {}
+    assert receiving.Receiver(world.opts).reaction(_TAG, _data(body)) == {}
+
+
+def test_burst_is_one_release_of_the_newest(world, receiver, monkeypatch):
+    """A hundred pushes wake one process, take one number, and one release follows."""
+    bodies = [_body(n=number) for number in range(100)]
+    woken = [receiver.reaction(_TAG, _data(body)) for body in bodies]
+    assert [bool(each) for each in woken] == [True, *[False] * 99]
+    _head(monkeypatch, NEW, OLD)
+    assert [each["release"] for each in _work(world)] == ["guestbook.demo.2"]
+    assert _told(world, bodies[-1])["state"] == "good"
+    assert len(world.records.history(*_KEY)) == 2
+
+
+def test_push_during_a_release_follows_it(world, receiver, monkeypatch):
+    """Who pushes while a push is released wakes nobody, and is released next."""
+    _head(monkeypatch, NEW, OLD)
+    receiver.reaction(_TAG, _data(_body(NEW)))
+    seen = []
+
+    def say(phase, _message):
+        if phase == "rollout" and not seen:
+            seen.append(receiver.reaction(_TAG, _data(_body(THIRD))))
+            _head(monkeypatch, THIRD, OLD, NEW)
+
+    assert [each["state"] for each in _work(world, say)] == ["good", "good"]
+    assert seen == [{}]
+    assert world.records.last_good(*_KEY)["commit"] == THIRD
+
+
+def test_push_at_the_very_end_of_a_turn_is_not_lost(world, receiver, monkeypatch):
+    """Between the last look and the lock's end a push sees a lock, and is taken."""
+    _head(monkeypatch, NEW, OLD)
+    receiver.reaction(_TAG, _data(_body(NEW)))
+    take = pushes.Desk.take
+
+    def late(desk, key):
+        found = take(desk, key)
+        if found is None and not late.done:
+            late.done = True
+            assert receiver.reaction(_TAG, _data(_body(THIRD))) == {}
+            _head(monkeypatch, THIRD, OLD, NEW)
+        return found
+
+    late.done = False
+    monkeypatch.setattr(pushes.Desk, "take", late)
+    assert [each["state"] for each in _work(world)] == ["good", "good"]
+
+
+def test_push_survives_its_worker(world, receiver, monkeypatch):
+    """What a killed process had taken waits still, under its number."""
+    _head(monkeypatch, NEW, OLD)
+    receiver.reaction(_TAG, _data(_body()))
+    child = os.fork()
+    if not child:
+        with pushes.Desk(world.opts).turn(_KEY):
+            pushes.Desk(world.opts).take(_KEY)
+            os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    assert [each["state"] for each in _work(world)] == ["good"]
+
+
+def test_worker_that_never_came_is_woken_again(world, receiver, monkeypatch):
+    """A process that died at its start holds nobody up for ever."""
+    assert receiver.reaction(_TAG, _data(_body(n=1)))
+    assert receiver.reaction(_TAG, _data(_body(n=2))) == {}
+    monkeypatch.setattr(pushes, "_WAKING_S", 0)
+    assert receiver.reaction(_TAG, _data(_body(n=3)))
+
+
+def test_older_commit_does_not_overtake(world, receiver, monkeypatch):
+    """A branch that fell back is refused with the ways to go, unless it was forced."""
+    _head(monkeypatch, NEW, THIRD, OLD)
+    receiver.reaction(_TAG, _data(_body(NEW)))
+    _work(world)
+    _head(monkeypatch, THIRD, NEW)
+    monkeypatch.setattr(
+        building, "history",
+        lambda *a, **_: [] if (a[3], a[4]) == (NEW, THIRD) else [{"commit": NEW}],
+    )  # fmt: skip
+    body = _body(THIRD)
+    receiver.reaction(_TAG, _data(body))
+    [outcome] = _work(world)
+    assert outcome["state"] == "refused"
+    assert f"Commit {THIRD[:12]}: is older than {NEW[:12]}" in outcome["reason"]
+    assert "holodeck.rollback" in _told(world, body)["lines"][-1]
+    receiver.reaction(_TAG, _data(_body(THIRD, forced=True)))
+    assert [each["state"] for each in _work(world)] == ["good"]
+
+
+def test_mirror_that_lags_is_named(world, receiver, monkeypatch):
+    """A git server that has not yet what was pushed makes no silent success."""
+    _head(monkeypatch, OLD)
+    monkeypatch.setattr(
+        building, "history",
+        lambda *a, **_: [] if (a[3], a[4]) == (NEW, OLD) else [{"commit": NEW}],
+    )  # fmt: skip
+    receiver.reaction(_TAG, _data(_body(NEW)))
+    [outcome] = _work(world)
+    assert outcome["state"] == "refused"
+    assert "push again when that is there" in outcome["reason"]
+
+
+def test_bad_commit_is_not_pushed_again(world, receiver, monkeypatch):
+    """The same broken commit in another push is refused by the release's id."""
+    _head(monkeypatch, NEW, OLD)
+    monkeypatch.setattr(type(world.fleet), "_webtest_run", _broken_suite, raising=False)
+    receiver.reaction(_TAG, _data(_body(n=1)))
+    assert [each["state"] for each in _work(world)] == ["bad"]
+    receiver.reaction(_TAG, _data(_body(n=2)))
+    [outcome] = _work(world)
+    assert outcome["state"] == "refused"
+    assert "is bad" in outcome["reason"]
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+
+
+def _broken_suite(_fleet, _host, targets, **_options):
+    entry = {"state": "failed", "counts": {}, "failures": [{"id": "t", "why": "500"}]}
+    return {"ok": False, "targets": {target["name"]: entry for target in targets}}
+
+
+def test_frozen_service_refuses_pushes(world, receiver, monkeypatch):
+    """The pusher hears by whom; the next push tries again."""
+    _head(monkeypatch, NEW, OLD)
+    world.records.keep_freeze(*_KEY, user="ann", since="now")
+    body = _body()
+    receiver.reaction(_TAG, _data(body))
+    [outcome] = _work(world)
+    assert outcome["state"] == "failed"
+    assert "frozen by ann" in _told(world, body)["lines"][-1]
+
+
+def test_push_waits_for_the_release_that_runs(world, receiver, monkeypatch):
+    """A release by hand goes first; the newest of what came meanwhile follows."""
+    _head(monkeypatch, NEW, OLD)
+    receiver.reaction(_TAG, _data(_body(n=1)))
+    said = []
+    held = locks.held(world.opts, *_KEY, "a release by hand")
+    held.__enter__()
+
+    def say(phase, message):
+        said.append(phase)
+        if phase == "waits":
+            receiver.reaction(_TAG, _data(_body(n=2)))
+            held.__exit__(None, None, None)
+
+    monkeypatch.setattr(pushing, "_POLL_S", 0.01)
+    assert [each["state"] for each in _work(world, say)] == ["good"]
+    assert "waits" in said
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (_body(branch="other"), "no environment takes pushes of other"),
+        (
+            json.dumps({"ref": "refs/tags/v1", "after": NEW}),
+            "no branch of it has a new",
+        ),
+        (_body(branch="--upload-pack=x"), "is none"),
+    ],
+)
+def test_what_is_not_released_is_told(world, receiver, body, why):
+    """Genuine, and still nothing to release: the pusher hears why."""
+    assert receiver.reaction(_TAG, _data(body)) == {}
+    told = _told(world, body)
+    assert told["state"] == "refused"
+    assert why in told["lines"][-1]
+
+
+def test_broken_definition_is_logged_and_loses_no_service(
+    world, receiver, monkeypatch, caplog
+):
+    """A webhook while pillar is broken is lost by name in the log."""
+    monkeypatch.setattr(pillar, "load", _fail)
+    assert receiver.reaction(_TAG, _data(_body())) == {}
+    assert "lost, Pillar: is broken" in caplog.text
+
+
+def _fail(_opts):
+    raise HolodeckError("Pillar: is broken")
+
+
+def test_reserved_number_is_given_up_when_another_came_before(tmp_path):
+    """The newest record has the highest number, whatever was promised."""
+    world = opened(tmp_path)
+    promised = world.records.reserve(*_KEY)
+    assert promised == "guestbook.demo.1"
+    assert world.records.find(promised) is None
+    assert world.records.begin(*_KEY)["number"] == 2
+    assert world.records.begin(*_KEY, reserved=promised)["number"] == 3
+    assert (
+        world.records.begin(*_KEY, reserved=world.records.reserve(*_KEY))["number"] == 4
+    )
+
+
+def test_told_pushes_are_pruned(world, receiver, monkeypatch):
+    """What pushers may read does not fill the disk."""
+    monkeypatch.setattr(pushes, "_TOLD_MAX", 5)
+    for number in range(9):
+        receiver.reaction(_TAG, _data(_body(n=number)))
+    assert len(list(pushes.Desk(world.opts).told.iterdir())) == 5
+
+
+def test_what_is_laid_is_for_root_alone(world, receiver):
+    """Only what the sender may read is readable at all."""
+    receiver.reaction(_TAG, _data(_body()))
+    home = pushes.Desk(world.opts).told.parent
+    assert home.stat().st_mode & 0o077 == 0
+
+
+def _files(world):
+    place = pushes.Desk(world.opts).told.parent.parent
+    return [str(path) for path in place.rglob("*") if path.is_file()]
+
+
+def test_schemes_of_the_documentation_are_those_of_the_code():
+    """Who reads the names may use them."""
+    assert set(webhooks.SCHEMES) == {
+        "holodeck", "github", "gitlab", "gitlab-token", "gitea", "bitbucket",
+    }  # fmt: skip
