@@ -126,6 +126,7 @@ class Lab:
 
     def configure(self):
         """Write the configuration of master and cloud."""
+        self.home.mkdir(parents=True, exist_ok=True)
         values = {
             "name": self.name, "home": self.home, "clone": CLONE, "bridge": self.bridge,
             "gateway": self.gateway, "network": f"{self.prefix}.0/24",

@@ -3,10 +3,11 @@
 import time
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, fleet, locks, pushes, release
+from holodeck_master import building, fleet, locks, pushes, records, release
 from holodeck_master.run import RefusedReleaseError
 
 _POLL_S = 1
+_TOLD = (records.BAD, records.ABORTED)
 
 
 def work_off(opts, key, open_world):
@@ -126,11 +127,12 @@ class _Teller:
 
     def end(self, state, release, reason):
         """Tell how it ended, and return that."""
-        self._tell(
-            state=state, release=release or self._release,
-            line=f"{state:>9}  {reason.strip()}" if reason else state,
-        )  # fmt: skip
-        return {"release": release or self._release, "state": state, "reason": reason}
+        release = release or self._release
+        # What a release said as it went has been told already.
+        first = reason.splitlines()[0] if state in _TOLD else reason.strip()
+        why = f": {first}" if first else ""
+        self._tell(state=state, release=release, line=f"{release} is {state}{why}")
+        return {"release": release, "state": state, "reason": reason}
 
     def _tell(self, **facts):
         self._desk.tell(self._followers, **facts)
