@@ -13,7 +13,8 @@ _PATH = re.compile(r"/[!\"$-~]*")
 _REPOSITORY = re.compile(
     r"(?!-)(?!(?i:https?)://[^/@]*@)(?![A-Za-z+]+://[^/@]*:[^/@]*@)\S+"
 )
-_HEADER_VALUE = re.compile(r"[ -~]+")
+_HEADER_VALUE = re.compile(r"([ -#%-~]|\$\{[A-Za-z_][A-Za-z0-9_]*\})+")
+_OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection"}
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
 _RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[!-~]+")
@@ -79,10 +80,13 @@ def _contract(data, path, faults):
     headers = found.get("headers", {})
     for name, value in headers.items():
         place = f"{path}/headers/{name}"
-        if not names.is_header(name):
-            faults.add(place, "is no header's name")
+        if not names.is_header(name) or name.lower() in _OWN_HEADERS:
+            faults.add(place, "is no header's name, or one that the client makes")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-            faults.add(place, "should be one line of printable ASCII")
+            faults.add(
+                place,
+                "should be one line of printable ASCII, with a $ in ${NAME} alone",
+            )
         elif name.lower() in _SECRET_HEADERS and not _REFERENCE.search(value):
             faults.add(
                 place, "holds the secret itself; give it as tests/settings/NAME where "

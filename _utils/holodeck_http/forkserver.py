@@ -35,9 +35,14 @@ def main(argv):
     lifeline, _ = listener.accept()
     pytest.main(argv[1:])
     sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        # It was well; what is said from here on is about what went wrong.
+        os.ftruncate(1, 0)
+        os.lseek(1, 0, os.SEEK_SET)
     # Where tests are compiled to: the first run does it, for all that come later.
     sys.pycache_prefix, sys.dont_write_bytecode = str(Path.cwd() / "pycache"), False
     signal.signal(signal.SIGCHLD, _reap)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while lifeline not in select.select([listener, lifeline], [], [])[0]:
         connection, _ = listener.accept()
         if not os.fork():
@@ -71,6 +76,7 @@ def _supervised(connection):
     if not child:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for each in (connection, woken, wake):
             each.close()
         return _settled(asked, log)
@@ -88,6 +94,7 @@ def _settled(asked, log):
     os.dup2(log, 2)
     os.close(log)
     os.chdir(asked["home"])
+    sys.path[0] = asked["home"]
     os.environ.update(HOME=asked["home"], TMPDIR=asked["home"])
     tempfile.tempdir = None
     return asked["argv"]
@@ -97,12 +104,17 @@ def _followed(child, connection, woken):
     """Return the child's exit status, or ``None`` when the tester hung up before."""
     while True:
         ready, *_ = select.select([connection, woken], [], [])
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
+        if woken in ready:
+            woken.recv(_MESSAGE_BYTES)
+        # Also those that lost their parent, for whom a test may wait.
+        while True:
+            ended, status = os.waitpid(-1, os.WNOHANG)
+            if ended == child:
+                return os.waitstatus_to_exitcode(status)
+            if not ended:
+                break
         if connection in ready:
             return None
-        woken.recv(_MESSAGE_BYTES)
 
 
 def _end_children():

@@ -132,7 +132,10 @@ def contract_on_host(world, plan, commit, host):
         allow_writes=plan.placement.allow_writes,
     )[tester]  # fmt: skip
     row = f"{host} contract"
-    answers = {tester: {"targets": {row: reply.value}}} if reply.ok else {}
+    answers = {}
+    if reply.ok and isinstance(reply.value, dict):
+        told = {key: reply.value.get(key) for key in ("truncated", "report")}
+        answers[tester] = {"targets": {row: reply.value}, **told}
     lost = {} if reply.ok else {tester: reply.error}
     proof = verdict.joined({tester: [{"name": row}]}, answers, lost)
     if proof["faults"]:

@@ -15,18 +15,21 @@ class Story:
     It is kept beside the record, which stays small: records are read often.
 
     told
-        ``{"steps": [[epoch, phase, [hosts], words]], "rows", "tests", "cut"}``, of
-        which the last three are as :func:`holodeck_http.verdict.joined` has them, and
-        what else was measured.
+        ``{"steps": [[epoch, phase, [hosts], words]], "rows", "tests", "cut": {tester:
+        [path, …]}}``, the second and third as :func:`holodeck_http.verdict.joined` has
+        them, and what else was measured.
     """
 
     def __init__(self, records, release=None):
         self._records = records
         self.told = {"steps": [], "rows": {}, "tests": {}, "cut": {}}
         if known := release and records.story(release):
-            tests = known["tests"]
-            rows = {target: results.row(tests, target) for target in tests["rows"]}
-            self.told = {**known, "tests": rows}
+            try:
+                tests = known["tests"]
+                rows = {target: results.row(tests, target) for target in tests["rows"]}
+                self.told = {**self.told, **known, "tests": rows}
+            except (KeyError, TypeError, ValueError):
+                log.warning("The story of %s cannot be read.", release)
 
     def note(self, phase, hosts, words):
         """Remember that hosts have come so far."""
@@ -34,8 +37,10 @@ class Story:
 
     def tested(self, proof):
         """Remember what :func:`holodeck_http.verdict.joined` found."""
-        for what in ("rows", "tests", "cut"):
+        for what in ("rows", "tests"):
             self.told[what] |= proof[what]
+        for tester, path in proof["cut"].items():
+            self.told["cut"].setdefault(tester, []).append(path)
 
     def add(self, **facts):
         """Remember what else was measured."""

@@ -5,7 +5,7 @@ import re
 import time
 import uuid
 
-from holodeck import names
+from holodeck import masking, names
 from holodeck_http import results
 from holodeck_tester import contract_report, invocation, jobs, reporting, session
 
@@ -36,7 +36,10 @@ def problems(contract):
     named = isinstance(checks, list) and checks
     if not named or not all(_CHECK.fullmatch(str(check)) for check in checks):
         found.append(f"contract/checks: {checks!r} should be Schemathesis's names.")
-    if not isinstance(headers, dict) or not all(map(names.is_header, headers)):
+    if not isinstance(headers, dict) or not all(
+        names.is_header(name) and isinstance(value, str)
+        for name, value in headers.items()
+    ):
         found.append("contract/headers: should be a mapping of header to its value.")
     return found
 
@@ -105,7 +108,8 @@ def run(folder, python, commit, target, contract, *, allow_writes, settings):
         )
     entry["seconds"] = round(time.monotonic() - begin, 3)
     name = target["name"]
-    return results.cap({"targets": {name: entry}})["targets"][name]
+    capped = results.cap({"targets": {name: entry}})
+    return {**capped["targets"][name], "truncated": capped.get("truncated", False)}
 
 
 def _run(work, folder, python, commit, target, contract, allow_writes, settings):
@@ -131,12 +135,16 @@ def _run(work, folder, python, commit, target, contract, allow_writes, settings)
         seconds=contract["seconds"] + GRACE_S,
         user=user,
     )  # fmt: skip
-    for source in (home / report.name, home / cases.name, work / log.name):
-        reporting.take(source, folder / source.name, map(str, settings.values()))
-    return contract_report.judge(
+    mask = masking.Mask(settings.values())
+    for source in (home / report.name, home / cases.name):
+        reporting.take(source, folder / source.name, mask.text)
+    reporting.take_log(work / log.name, log, mask.text)
+    entry = contract_report.judge(
         reporting.text(report),
         reporting.text(cases),
         exit_status=status,
         timed_out=timed_out,
         output=reporting.text(log)[-_OUTPUT_CHARS:],
     )
+    # Once more, for what the reports' own way of writing had hidden.
+    return {**entry, "failures": mask.data(entry["failures"])}

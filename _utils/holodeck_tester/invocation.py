@@ -27,9 +27,10 @@ def target_problems(targets):
             found.append(f"{path}: should be a mapping, is {target!r}.")
             continue
         found += [f"{path}/{fault}" for fault in _target_problems(target)]
-        if target.get("name") in seen:
-            found.append(f"{path}/name: {target['name']!r} is there twice.")
-        seen.add(str(target.get("name")))
+        name = str(target.get("name"))
+        if name in seen:
+            found.append(f"{path}/name: {name!r} is there twice.")
+        seen.add(name)
     return found
 
 

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -11,12 +12,16 @@ import uuid
 from pathlib import Path
 
 import holodeck_http
+from holodeck import masking
 from holodeck_http import results
+from holodeck_io import process
 from holodeck_tester import invocation, reporting, session, turnstile, warm
 
+log = logging.getLogger(__name__)
 # However many may wait for answers: each takes memory.
 _AT_ONCE = 16
 _OUTPUT_CHARS = 2000
+_LINES = "results.jsonl"
 #: Where jobs work: in memory, until the machine's next start at most.
 WORK = Path("/run/holodeck/webtest")
 
@@ -54,13 +59,22 @@ def work_folder():
     WORK.mkdir(parents=True, exist_ok=True, mode=0o755)
     for old in WORK.iterdir():
         if not Path("/proc", old.name.partition("-")[0]).exists():
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
     work = Path(tempfile.mkdtemp(dir=WORK, prefix=f"{os.getpid()}-"))
     work.chmod(0o755)
     try:
         yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
+
+
+def _remove(folder):
+    """
+    Remove a folder, whatever a suite has made in it.
+
+    Python's own way recurses, and is stopped by folders that lie deep enough.
+    """
+    process.run(["rm", "--recursive", "--force", "--", str(folder)], check=False)
 
 
 class Job:
@@ -70,6 +84,7 @@ class Job:
         self._work, self._folder = work, folder
         self._python, self._commit = python, commit
         self._options, self._settings = options, settings
+        self._mask = masking.Mask(settings.values())
         self._root, self._paths = work, []
         self._user = session.unprivileged()
         self._ini = work / "pytest.ini"
@@ -129,27 +144,39 @@ class Job:
             if begin >= end:
                 why = "The deadline passed before its turn came."
                 return results.not_run(why), {}
-            entry, tests = self._judged(server, target, end - begin)
-        return {**entry, "seconds": round(time.monotonic() - begin, 3)}, tests
+            status, timed_out = self._run(server, target, end - begin)
+            seconds = round(time.monotonic() - begin, 3)
+        # Other targets take their turn meanwhile.
+        try:
+            entry, tests = self._judged(target, status, timed_out)
+        except Exception as error:
+            # A suite writes what it likes; it is the verdict on no other target.
+            log.exception("The results of %s", target["name"])
+            why = f"Its results cannot be read: {type(error).__name__}: {error}"
+            entry, tests = {**results.not_run(why), "state": "error"}, {}
+        return {**entry, "seconds": seconds}, tests
 
-    def _judged(self, server, target, seconds):
+    def _run(self, server, target, seconds):
         home = session.home(self._work / f"home-{target['name']}", self._user)
-        lines = reporting.lines(self._folder, target["name"])
-        log = self._work / f"{target['name']}.log"
-        status, timed_out = server.run(
-            self._arguments(target, home / lines.name),
+        return server.run(
+            self._arguments(target, home / _LINES),
             home=home,
-            log=log,
+            log=self._work / f"{target['name']}.log",
             seconds=seconds,
         )
-        self._take(home / lines.name, lines)
-        self._take(log, lines.with_suffix(".log"))
+
+    def _judged(self, target, status, timed_out):
+        name = target["name"]
+        lines = reporting.lines(self._folder, name)
+        printed = lines.with_suffix(".log")
+        reporting.take(self._work / f"home-{name}" / _LINES, lines, self._mask.lines)
+        reporting.take_log(self._work / f"{name}.log", printed, self._mask.text)
         run = results.parse(reporting.text(lines))
         entry = results.judge(
             run,
             exit_status=status,
             timed_out=timed_out,
-            output=reporting.text(lines.with_suffix(".log"))[-_OUTPUT_CHARS:],
+            output=reporting.text(printed)[-_OUTPUT_CHARS:],
             shared="part" in target,
         )
         return entry, results.outcomes(run)
@@ -170,6 +197,3 @@ class Job:
             run_id=uuid.uuid4().hex,
             settings=self._settings,
         )
-
-    def _take(self, source, place):
-        reporting.take(source, place, map(str, self._settings.values()))

@@ -6,12 +6,12 @@ import os
 import shutil
 import stat
 
-from holodeck import masking
 from holodeck_io import files
 
 # A release tests host by host: each is one run.
 _KEEP_RUNS = 100
 _MOST_CHARS = 32 << 20
+_LOG_CHARS = 1 << 20
 
 
 def new_folder(parent):
@@ -28,9 +28,12 @@ def lines(folder, target):
     return folder / f"{target}.jsonl"
 
 
-def text(path):
+def text(path, at_the_end=0):
     """
     Return what a run wrote, or nothing where it wrote nothing.
+
+    at_the_end
+        No more than so many bytes of its end.
 
     It wrote as another user, who may have put anything in the file's place: a link, a
     pipe, what never ends. Only a plain file is read, and so much of it.
@@ -42,13 +45,26 @@ def text(path):
     with open(found, errors="replace") as file:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             return ""
+        if at_the_end:
+            file.seek(max(0, os.fstat(found).st_size - at_the_end))
         return file.read(_MOST_CHARS)
 
 
-def take(source, place, secrets=()):
-    """Keep what a run wrote, without the secrets that it was given."""
+def take(source, place, masked):
+    """
+    Keep what a run wrote, without the secrets that it was given.
+
+    masked
+        A method of its :class:`holodeck.masking.Mask`.
+    """
     if told := text(source):
-        place.write_text(masking.mask_lines(told, secrets), encoding="utf-8")
+        place.write_text(masked(told), encoding="utf-8")
+
+
+def take_log(source, place, masked):
+    """Keep the end of what a run printed, likewise."""
+    if told := text(source, at_the_end=_LOG_CHARS):
+        place.write_text(masked(told), encoding="utf-8")
 
 
 def written(folder, summary):
@@ -57,7 +73,8 @@ def written(folder, summary):
 
     Each target's verdict stands before its lines. Older runs of the service go.
     """
-    report = folder / "report.jsonl"
+    # No target's name begins so.
+    report = folder / "_all.jsonl"
     with report.open("w", encoding="utf-8") as file:
         for name, entry in summary["targets"].items():
             head = {"event": "target", "name": name, "state": entry["state"]}

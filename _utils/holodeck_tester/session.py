@@ -38,6 +38,11 @@ def home(folder, user):
     return folder
 
 
+def private(log):
+    """Open a new file for what a run prints; other services' suites do not read it."""
+    return open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
 def run(argv, *, seconds, **how):
     """
     Run ``argv`` and return ``(exit status, whether the deadline killed it)``.
@@ -75,7 +80,7 @@ def started(argv, *, env, cwd, log, user=None, pass_fds=()):
     pass_fds
         The numbers of open files that it gets.
     """
-    with open(log, "wb") as output:
+    with private(log) as output:
         process = subprocess.Popen(
             wrapped(argv, user),
             env=env,

@@ -11,7 +11,7 @@ from holodeck_tester import session
 _BACKLOG = 64
 _ANSWER_BYTES = 4096
 # For what is to end by itself; then it is killed.
-_GRACE_S = 20
+_GRACE_S = 4
 #: The exit status of a run whose server died.
 LOST = -1
 
@@ -34,7 +34,8 @@ def started(program, options, *, env, cwd, work, user):
     user
         As :func:`holodeck_tester.session.unprivileged` gives it.
     """
-    path, log = work / "socket", work / "server.log"
+    # No target's name begins so.
+    path, log = work / "_socket", work / "_server.log"
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_socket())
         listener.bind(str(path))
@@ -78,7 +79,8 @@ class Server:
             Until it is killed with everything that it started.
         """
         asked = json.dumps({"argv": argv, "home": str(home)}).encode()
-        with open(log, "wb") as output, _socket() as connection:
+        answer, timed_out = b"", False
+        with session.private(log) as output, _socket() as connection:
             try:
                 connection.connect(str(self._path))
                 socket.send_fds(connection, [asked], [output.fileno()])
@@ -88,7 +90,7 @@ class Server:
                     _answers(connection, _GRACE_S)
                 answer = connection.recv(_ANSWER_BYTES, socket.MSG_DONTWAIT)
             except OSError:
-                answer, timed_out = b"", False
+                pass  # the server has died, or says nothing in time
             if not answer and not timed_out:
                 output.write(self._log.read_bytes())
         status = json.loads(answer)["status"] if answer else None

@@ -51,7 +51,7 @@ def _story():
     return {
         "steps": [[100.0 + n, "rollout", hosts, "begins" if n % 2 else "healthy at 4"]
                   for n in range(20)],
-        "rows": dict.fromkeys(hosts, entry), "cut": {"demo-tester1": "/all.jsonl"},
+        "rows": dict.fromkeys(hosts, entry), "cut": {"demo-tester1": ["/all.jsonl"]},
         "tests": {host: {name: ["F" if n == 0 else "P", 12]
                          for n, name in enumerate(ids)} for host in hosts},
         "probe": [[100 + n, 10, n % 3, 2.5] for n in range(25)],

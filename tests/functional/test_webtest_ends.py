@@ -132,6 +132,66 @@ def test_run_without_pytest_says_what_python_said(run, bundle, web):
         assert "no pytest here" in entry["failures"][0]["why"]
 
 
+def test_run_that_digs_deep_harms_nobody(run, web):
+    """Folders too deep to be walked through are removed, and lose no verdict."""
+    source = """
+    import os
+    def test_digs():
+        for _ in range(3000):
+            os.mkdir("d")
+            os.chdir("d")
+    """
+    assert run([web], source)["ok"] is True
+    assert [path for path in jobs.WORK.iterdir() if str(os.getpid()) in path.name] == []
+
+
+def test_run_whose_results_are_nonsense_fails_alone(run, web):
+    """One target's results that cannot be read are an error of that target."""
+    source = """
+    import os, pathlib
+    def test_writes(app):
+        if os.getcwd().endswith("web1"):
+            pathlib.Path("results.jsonl").write_text('{"event": "test"}')
+            os._exit(0)
+    """
+    targets = run([web, {**web, "name": "report"}], source)["targets"]
+    assert {name: entry["state"] for name, entry in targets.items()} == {
+        "web1": "error", "report": "passed",
+    }  # fmt: skip
+
+
+def test_run_is_not_read_by_other_services(run, web, bundle):
+    """While a suite runs, nobody else may read what it prints, nor ask for runs."""
+    source = """
+    import os, pathlib
+    def test_looks():
+        work = pathlib.Path.cwd().parent
+        for path in work.iterdir():
+            if path.is_file() or path.is_socket():
+                mine = path.name in ("pytest.ini",)
+                assert mine or not path.stat().st_mode & 0o077, path
+    """
+    assert run([web], source)["ok"] is True
+
+
+def test_run_imports_what_it_finds_beside_it(run, web):
+    """A module that a test writes into its folder can be imported, as by pytest."""
+    source = """
+    import pathlib
+    def test_imports():
+        pathlib.Path("written_here.py").write_text("VALUE = 7")
+        import written_here
+        assert written_here.VALUE == 7
+    """
+    assert run([web], source)["ok"] is True
+
+
+def test_run_deadline_holds_also_where_python_hangs(run, bundle, web):
+    """A bundle whose Python never begins is a timeout, soon after the deadline."""
+    (bundle / "bin" / "python").write_text("#!/bin/sh\nexec sleep 600\n")
+    assert run([web], deadline_s=2)["targets"]["web1"]["state"] == "timeout"
+
+
 @contextlib.contextmanager
 def _one_at_a_time():
     with pytest.MonkeyPatch.context() as patch:

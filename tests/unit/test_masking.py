@@ -1,5 +1,7 @@
 """What must not leave a host, taken out of what does."""
 
+import json
+
 import pytest
 
 from holodeck import masking
@@ -21,6 +23,18 @@ _TEXT = "login failed for postgres://u:p%40ss%2Fword@db/x"
         ("Basic YW5uOmh1bnRlcjIyeA==", ["hunter22"], "Basic YW5uOm******eA=="),
         ("YTpodW50ZXIyMj8-", ["hunter22?>"], "YTp******"),
         ("aHVudGVyMjI=", ["hunter22"], "******I="),
+        ('<a b="x&lt;y&amp;z!"/>', ["x<y&z!"], '<a b="******"/>'),
+        ("?a=p%40ss%2fword", ["p@ss/word"], "?a=******"),
+        ('{"a": "p\\/asswd"}', ["p/asswd"], '{"a": "******"}'),
+        ("pin 12345678", [12345678], "pin ******"),
+        # Half of it, at the beginning or at the end, gives it away.
+        ("… abcdefghij", ["abcdefghijklmnopqr"], "… ******"),
+        ("ijklmnopqr …", ["abcdefghijklmnopqr"], "****** …"),
+        (
+            "see https://accounts/x",
+            ["https://accounts.example.org/login"],
+            "see https://accounts/x",
+        ),
         ("no more", [], "no more"),
         ("", ["secret"], ""),
     ],
@@ -35,6 +49,22 @@ def test_mask_leaves_short_words(value):
     """What is too short for a secret does not eat words of the journal."""
     text = "a server says hello on port 8000, true or not"
     assert masking.mask(text, [value]) == text
+
+
+def test_mask_of_results_keeps_the_plugins_own_words():
+    """A setting that is a word of the plugin's hides no test's end."""
+    event = {
+        "event": "test",
+        "id": "t",
+        "outcome": "passed",
+        "why": "it passed 7654321",
+    }
+    masked = masking.Mask(["passed", "7654321"]).lines(json.dumps(event) + "\n[[[1\n")
+    first, second = masked.splitlines()
+    assert json.loads(first) == {**event, "why": "it ****** ******"}
+    assert second == "[[[1"
+    deep = "[" * 100_000
+    assert masking.Mask(["secret"]).lines(f"{deep}secret") == f"{deep}******"
 
 
 def test_mask_is_the_same_in_any_order():

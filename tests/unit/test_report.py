@@ -49,7 +49,7 @@ _CHANGES = {
 _PROBE = [[100, 10, 0, 3.0], [101, 10, 2, 900.0], [103, 8, 0, 4.0]]
 _STORY = {
     "steps": _STEPS, "rows": _ROWS, "tests": _TESTS, "probe": _PROBE,
-    "cut": {"demo-tester1": "/var/lib/holodeck/all.jsonl"},
+    "cut": {"demo-tester1": ["/var/lib/holodeck/all.jsonl"]},
 }  # fmt: skip
 
 

@@ -1,0 +1,122 @@
+"""Releases by git push: salt-api, the reactor, and the hook for plain git."""
+
+import http.client
+import json
+import subprocess
+import threading
+import time
+import urllib.request
+
+import pytest
+
+from probe import Probe
+
+pytestmark = pytest.mark.integration
+_FORGED = 10_000
+_SENDERS = 4
+_CHANGE = ("guestbook/templates/index.html", "<h1>", "<h1>Pushed: ")
+
+
+@pytest.fixture
+def pushed(at_main):
+    """The environment at main, and a repository whose pushes are released."""
+    at_main.lab.start_api()
+    secret = at_main.lab.home / "push-secret"
+    at_main.repository.release_pushes(at_main.lab.api, secret)
+    yield at_main
+    (at_main.repository.bare / "hooks" / "post-receive").unlink()
+    at_main.repository.push()
+
+
+def _push(world, branch):
+    """Push a branch of the work tree as main; return what the pusher reads."""
+    done = subprocess.run(
+        ["git", "push", "--force", "origin", f"{branch}:main"],
+        cwd=world.repository.tree, check=True, text=True, capture_output=True,
+    )  # fmt: skip
+    return done.stderr
+
+
+def _page(world):
+    with urllib.request.urlopen(world.url) as answer:
+        return answer.read().decode()
+
+
+def test_push_releases_and_a_broken_one_does_not(pushed):
+    """`git push` ends in the new page; of a broken commit in the old one, and why."""
+    repository = pushed.repository
+    repository.branch("pushed", "A push", lambda: repository.edit(*_CHANGE))
+    with Probe(pushed.url) as probe:
+        said = _push(pushed, "pushed")
+        assert "is to release main" in said
+        assert "web3: back in rotation" in said
+        newest = pushed.history()[0]
+        assert f"{newest['id']} is good" in said
+        assert newest["commit"] == repository.commit("pushed")
+        assert "Pushed: " in _page(pushed)
+        said = _push(pushed, "broken")
+        assert "Bad response: 500" in said
+        assert "is bad: The suite did not pass." in said
+        assert "Pushed: " in _page(pushed)
+        # The same once more is refused, whoever asks.
+        assert "Everything up-to-date" in _push(pushed, "broken")
+        time.sleep(1)
+    assert probe.tally.sent > 100
+    assert not probe.tally.failed
+    assert set(probe.tally.commits) == {
+        pushed.commit("main"), repository.commit("pushed"),
+    }  # fmt: skip
+
+
+def test_secret_of_pushes_is_nowhere(pushed):
+    """Neither job cache nor records nor what pushers read has the secret."""
+    _push(pushed, "next")
+    secret = (pushed.lab.home / "push-secret").read_bytes()
+    cache = pushed.lab.home / "cache"
+    found = [p for p in cache.rglob("*") if p.is_file() and secret in p.read_bytes()]
+    assert found == []
+
+
+def test_forged_requests_do_nothing_and_a_good_push_after_them_counts(pushed):
+    """Ten thousand forgeries leave no job, no file and no record."""
+    cache = pushed.lab.home / "cache"
+    before, records = _files(cache), pushed.history()
+    _flood(pushed.lab)
+    said = _push(pushed, "next")
+    assert "is good" in said or "is unchanged" in said
+    grown = [path for path in _files(cache) - before if "jobs" in path.parts]
+    # Those of the push itself, and of the release.
+    assert len(grown) < 500
+    assert [row["id"] for row in pushed.history()[1:]] == [row["id"] for row in records]
+    assert (pushed.lab.home / "master.log").stat().st_size < 1 << 20
+
+
+def _flood(lab):
+    host, _, port = lab.api.removeprefix("http://").rpartition(":")
+    body = json.dumps({"ref": "refs/heads/main", "after": "4" * 40})
+
+    def send(count):
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        for number in range(count):
+            connection.request(
+                "POST", "/hook/holodeck/guestbook", body=f"{body} {' ' * number}",
+                headers={"Content-Type": "application/json",
+                         "X-Holodeck-Timestamp": str(int(time.time())),
+                         "X-Holodeck-Signature": f"v1={number:064x}"},
+            )  # fmt: skip
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == http.client.OK
+
+    threads = [
+        threading.Thread(target=send, args=(_FORGED // _SENDERS,))
+        for _ in range(_SENDERS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _files(folder):
+    return {path for path in folder.rglob("*") if path.is_file()}
