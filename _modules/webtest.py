@@ -2,8 +2,8 @@
 Run a service's HTTP suite from this minion against live targets.
 
 The suite and its Python come from the bundle ``SERVICE-suite``; the pytest
-plugin comes with this pack. It runs as the user ``nobody``. Results are kept in
-``/var/lib/holodeck/webtest/SERVICE/COMMIT/``.
+plugin comes with this pack. It runs as a user that nothing else has. Results are kept
+in ``/var/lib/holodeck/webtest/SERVICE/COMMIT/``.
 """
 
 import os

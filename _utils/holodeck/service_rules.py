@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from holodeck import fields, names, schema, system_packages, webhooks
+from holodeck import commit_status, fields, names, schema, system_packages, webhooks
 from holodeck import webhook_signatures as signatures
 from holodeck.model import Service
 
@@ -118,7 +118,16 @@ def _webhook(values, path, faults):
                 "whsec_…; what is elsewhere is named as sdb://…",
             )
         fields.check_decrypted(secret, f"{path}/secret", faults)
-    return {"scheme": found.get("scheme"), "secrets": secrets}
+    if "status" in found:
+        place = f"{path}/status"
+        status = schema.mapping(found["status"], place, _STATUS, faults)
+        fields.check_decrypted(status.get("token"), f"{place}/token", faults)
+        if found.get("scheme") not in commit_status.SCHEMES:
+            faults.add(place, f"is there for {', '.join(commit_status.SCHEMES)}")
+    return {
+        "scheme": found.get("scheme"), "secrets": secrets,
+        "status": found.get("status"),
+    }  # fmt: skip
 
 
 def _check_build(values, path, faults):
@@ -177,7 +186,15 @@ _CHECKS = (
 _WEBHOOK = {
     "scheme": schema.Key(schema.one_of(*webhooks.SCHEMES), required=True),
     "secret": schema.Key(_unseen, required=True),
+    "status": schema.Key(schema.table()),
 }
+_STATUS = {
+    "api": schema.Key(schema.text(re.compile(r"https?://[^\s@]+")), required=True),
+    "token": schema.Key(
+        schema.check(lambda value: isinstance(value, str) and value, "is no text",
+                     secret=True), required=True,
+    ),
+}  # fmt: skip
 _CONTRACT = {
     "schema": schema.Key(schema.text(_PATH), required=True),
     "seconds": schema.Key(schema.integer(1, 3600)),

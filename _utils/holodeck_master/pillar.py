@@ -7,9 +7,11 @@ pillar gets only what :py:mod:`holodeck.slices` allows.
 """
 
 import salt.pillar
+import salt.utils.sdb
 
 from holodeck import definition as rules
 from holodeck import differences, slices
+from holodeck import webhook_signatures as signatures
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
 
@@ -52,6 +54,13 @@ def _check_checks(definition):
         raise HolodeckError(
             "\n".join(["The definition in pillar has faults:", *faults])
         )
+
+
+def revealed(opts, text):
+    """Return a secret of the definition: the text, or what Salt's sdb has for it."""
+    if not text.startswith(signatures.SDB):
+        return text
+    return salt.utils.sdb.sdb_get(text, opts) or ""
 
 
 def slice_for(minion, definition, memory, is_busy):

@@ -2,12 +2,14 @@
 
 import time
 
+from holodeck import commit_status
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, fleet, locks, pushes, records, release
+from holodeck_master import building, fleet, forges, locks, pushes, records, release
 from holodeck_master.run import RefusedReleaseError
 
 _POLL_S = 1
 _TOLD = (records.BAD, records.ABORTED)
+_GOOD = (records.GOOD, pushes.UNCHANGED)
 
 
 def work_off(opts, key, open_world):
@@ -41,6 +43,7 @@ def _outcome(desk, key, push, open_world):
     try:
         world = open_world(teller.say)
         push = _uncontended(desk, key, push, world, teller)
+        teller.tell_forge(world, key, push["commit"])
         record = release.release(
             world, *key, push["branch"], _order(push), check=_Check(push)
         )
@@ -111,10 +114,11 @@ class _Check:
 
 
 class _Teller:
-    """Tells those who follow a push how far it has come."""
+    """Tells those who follow a push, and the forge, how far it has come."""
 
     def __init__(self, desk, push):
         self._desk = desk
+        self._forge = None
         self.follow(push)
 
     def follow(self, push):
@@ -125,13 +129,31 @@ class _Teller:
         """Tell one more thing that is done."""
         self._tell(state=pushes.RUNNING, line=f"{phase:>9}  {message}")
 
+    def tell_forge(self, world, key, commit):
+        """Tell the forge too from now on, of this commit."""
+        service, environment = key
+        known = world.definition.services[service]
+
+        def tell(state, words):
+            why = forges.tell(world.opts, known, environment, commit, state, words)
+            if why:
+                self._tell(line=f"   status  the forge was not told: {why}")
+
+        self._forge = tell
+        tell(commit_status.PENDING, f"{self._release} begins")
+
     def end(self, state, release, reason):
         """Tell how it ended, and return that."""
         release = release or self._release
         # What a release said as it went has been told already.
         first = reason.splitlines()[0] if state in _TOLD else reason.strip()
         why = f": {first}" if first else ""
-        self._tell(state=state, release=release, line=f"{release} is {state}{why}")
+        line = f"{release} is {state}{why}"
+        if self._forge:
+            good = state in _GOOD
+            status = commit_status.SUCCESS if good else commit_status.FAILURE
+            self._forge(status, " ".join(line.split()))
+        self._tell(state=state, release=release, line=line)
         return {"release": release, "state": state, "reason": reason}
 
     def _tell(self, **facts):

@@ -8,8 +8,6 @@ and an environment's name, and no forged one costs more than its signature's che
 import logging
 import time
 
-import salt.utils.sdb
-
 from holodeck import webhook_signatures as signatures
 from holodeck import webhooks
 from holodeck_io.errors import HolodeckError
@@ -143,16 +141,13 @@ class Receiver:
         self._definition, self._read_at = None, now
         definition = pillar.load(self._opts)
         self._secrets = {
-            service.name: [self._secret(each) for each in service.webhook["secrets"]]
+            service.name: [
+                pillar.revealed(self._opts, each) for each in service.webhook["secrets"]
+            ]
             for service in definition.services.values()
             if service.webhook
         }
         self._definition = definition
-
-    def _secret(self, text):
-        if not text.startswith(signatures.SDB):
-            return text
-        return salt.utils.sdb.sdb_get(text, self._opts) or ""
 
     def _say(self, name, what, why):
         """Log why nothing comes of a webhook; of a flood, now and then and how many."""

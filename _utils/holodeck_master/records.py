@@ -53,6 +53,10 @@ class Records:
             self._keep("holodeck/reserved", f"{environment}.{service}", highest + 1)
         return release
 
+    def is_reserved(self, release):
+        """Tell whether :meth:`reserve` gave that id."""
+        return bool(self._read("holodeck/ids", release))
+
     @contextlib.contextmanager
     def _counting(self, service, environment):
         """Yield the highest number of a record, and of a reserved one too."""

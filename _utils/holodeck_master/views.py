@@ -31,6 +31,12 @@ def history(world, service, environment, limit):
 def show(world, release):
     """Return one record, whole."""
     record = world.records.find(release)
+    if record is None and world.records.is_reserved(release):
+        raise HolodeckError(
+            f"Release {release}: has not begun. It waits for another release to end, "
+            "or what was pushed was refused, or runs already; `salt-run "
+            "holodeck.history SERVICE ENV` lists those that began."
+        )
     if record is None:
         raise HolodeckError(
             f"Release {release}: there is no record of it; "

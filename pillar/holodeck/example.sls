@@ -34,7 +34,8 @@ holodeck:
       #   contract: {schema: /openapi.json, seconds: 60}
       # Who may push: how a forge signs its webhooks (github, gitlab, gitea, bitbucket,
       # or `holodeck`, the pack's own hook for plain git), and by which secret: text, or
-      # a list while a new one takes the place of an old one, or sdb://…
+      # a list while a new one takes the place of an old one, or sdb://…; a forge can
+      # be told how it goes: `status: {api: https://api.github.com, token: …}`.
       webhook:
         scheme: holodeck
         secret: {{ lab.get('push_secret', 'a-secret-that-nobody-guesses') }}

@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
 from fake_fleet import NEW, OLD, THIRD
 from fake_world import opened, served
+from web_server import serving
 
 from holodeck import webhook_signatures as signatures
 from holodeck import webhooks
@@ -32,9 +34,7 @@ def world(tmp_path, monkeypatch):
     services = world.definition.environments["demo"].services
     services["guestbook"] = dataclasses.replace(services["guestbook"], push="main")
     monkeypatch.setattr(pillar, "load", lambda _opts: world.definition)
-    monkeypatch.setattr(
-        receiving.salt.utils.sdb, "sdb_get", lambda *_: "another-secret"
-    )
+    monkeypatch.setattr(pillar.salt.utils.sdb, "sdb_get", lambda *_: "another-secret")
     return world
 
 
@@ -349,6 +349,91 @@ def test_what_is_laid_is_for_root_alone(world, receiver):
 def _files(world):
     place = pushes.Desk(world.opts).told.parent.parent
     return [str(path) for path in place.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def forge(world):
+    """A forge's API that keeps what it is told; ``answers`` is its status line."""
+    told = SimpleNamespace(requests=[], answers="201 Created", headers=[])
+
+    def app(environ, start_response):
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"] or 0))
+        told.requests.append((environ["PATH_INFO"], environ, json.loads(body)))
+        start_response(told.answers, [("Content-Length", "0"), *told.headers])
+        return [b""]
+
+    service = world.definition.services["guestbook"]
+    with serving(app) as server:
+        told.api = f"http://127.0.0.1:{server.server_port}/api"
+        status = {"api": told.api, "token": "a-token-of-the-forge"}
+        webhook = {**service.webhook, "status": status}
+        world.definition.services["guestbook"] = dataclasses.replace(
+            service, webhook=webhook, repository="git@forge:team/guestbook.git"
+        )
+        yield told
+
+
+def _as(world, scheme):
+    service = world.definition.services["guestbook"]
+    webhook = {**service.webhook, "scheme": scheme}
+    world.definition.services["guestbook"] = dataclasses.replace(
+        service, webhook=webhook
+    )
+
+
+def _lay(world, commit=NEW):
+    desk = pushes.Desk(world.opts)
+    facts = {"branch": "main", "commit": commit, "forced": False, "pusher": "ann",
+             "followers": ["f"]}  # fmt: skip
+    return desk.lay(_KEY, facts, world.records.reserve)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "path", "header", "words"),
+    [
+        ("github", "/api/repos/team/guestbook", ("HTTP_AUTHORIZATION", "Bearer "),
+         ("pending", "success", "failure")),
+        ("gitea", "/api/repos/team/guestbook", ("HTTP_AUTHORIZATION", "token "),
+         ("pending", "success", "failure")),
+        ("gitlab", "/api/projects/team/guestbook", ("HTTP_PRIVATE_TOKEN", ""),
+         ("running", "success", "failed")),
+    ],
+)  # fmt: skip
+def test_forge_is_told(world, forge, monkeypatch, scheme, path, header, words):
+    """The commit is pending while it is released, and good or bad then."""
+    _as(world, scheme)
+    _head(monkeypatch, NEW, OLD)
+    _lay(world)
+    _work(world)
+    _lay(world, OLD[:-1] + "5")
+    monkeypatch.setattr(building, "resolve", _unknown)
+    _work(world)
+    states = [body["state"] for _, _, body in forge.requests]
+    assert states == [words[0], words[1], words[0], words[2]]
+    name, kind = header
+    for where, environ, body in forge.requests:
+        assert where.startswith(f"{path}/statuses/")
+        assert environ[name] == f"{kind}a-token-of-the-forge"
+        assert "holodeck/demo" in body.values()
+    assert forge.requests[1][2]["description"] == "guestbook.demo.2 is good"
+
+
+def _unknown(*_):
+    raise building.UnknownCommitError("Commit main: is no branch")
+
+
+@pytest.mark.parametrize("answers", ["500 Oops", "302 Found"])
+def test_forge_that_fails_fails_no_release(world, forge, monkeypatch, answers):
+    """Nor does the token go to where a redirect points."""
+    forge.answers, forge.headers = answers, [("Location", f"{forge.api}/elsewhere")]
+    _as(world, "github")
+    _head(monkeypatch, NEW, OLD)
+    _lay(world)
+    assert [each["state"] for each in _work(world)] == ["good"]
+    assert not [where for where, *_ in forge.requests if "elsewhere" in where]
+    lines = json.loads((pushes.Desk(world.opts).told / "f.json").read_text())["lines"]
+    assert any(f"the forge was not told: HTTP Error {answers[:3]}" in x for x in lines)
+    assert "a-token-of-the-forge" not in "".join(lines)
 
 
 def test_schemes_of_the_documentation_are_those_of_the_code():

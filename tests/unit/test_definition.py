@@ -98,6 +98,16 @@ _CASES = [
           ("github", ["a-secret-of-the-forge", "short"]), ("gitlab", "whsec_"),
           ("gitlab", "no-base64-" * 9),
       )),
+    *((f"{_SERVICE}/webhook", {"scheme": scheme, "secret": "s" * 16, "status": status},
+       f"{_SERVICE}/webhook/status{why}")
+      for scheme, status, why in (
+          ("github", "x", ": should be a mapping"),
+          ("github", {"api": "https://a"}, "/token: is missing"),
+          ("github", {"api": "ftp://a", "token": "t"}, "/api: 'ftp://a' does not"),
+          ("github", {"api": "https://u@a", "token": "t"}, "/api: 'https://u@a' does"),
+          ("github", {"api": "https://a", "token": 7}, "/token: is no text"),
+          ("bitbucket", {"api": "https://a", "token": "t"}, ": is there for github, "),
+      )),
     (f"{_PLACE}/push", "--main", f"{_PLACE}/push: '--main' is not a branch name"),
     (f"{_PLACE}/push", "main", f"{_PLACE}/push: is for webhooks; services/guestbook/w"),
     (f"{_SERVICE}/port", ..., f"{_SERVICE}/port: is missing"),
@@ -292,7 +302,7 @@ def test_parse_webhook_has_one_secret_or_more():
         service, _, placement = definition.parse(document).placement(
             "guestbook", "demo"
         )
-        assert service.webhook == {"scheme": "github", "secrets": wanted or given}
+        assert service.webhook["secrets"] == (wanted or given)
         assert placement.push == "main"
         assert "ssss" not in repr(service)
 
