@@ -61,8 +61,11 @@ class Receiver:
             What salt-api made of the request: ``body`` and ``headers``.
         """
         name = tag.removeprefix(TAG)
+        # A minion may send an event of this tag too, with anything in it.
+        headers = data.get("headers")
+        headers = headers if isinstance(headers, dict) else {}
         try:
-            woken = self._taken(name, data.get("headers") or {}, data.get("body"))
+            woken = self._taken(name, headers, data.get("body"))
         except webhooks.RefusedError as why:
             self._say(name, "refused", why)
             return {}

@@ -7,9 +7,11 @@ import os
 import time
 from types import SimpleNamespace
 
+import hypothesis
 import pytest
 from fake_fleet import NEW, OLD, THIRD
 from fake_world import opened, served
+from hypothesis import strategies
 from web_server import serving
 
 from holodeck import webhook_signatures as signatures
@@ -121,6 +123,50 @@ def test_forged_webhooks_start_nothing_and_fill_nothing(world, receiver, caplog)
     assert sorted(_files(world)) == before
     assert len(caplog.records) <= 4
     assert receiver.reaction(_TAG, _data(_body()))
+
+
+_ANY = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers()
+    | strategies.text() | strategies.binary(),
+    lambda inner: strategies.lists(inner) | strategies.dictionaries(
+        strategies.text(), inner
+    ),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@hypothesis.given(
+    name=strategies.text() | strategies.just("guestbook"), body=_ANY,
+    headers=_ANY | strategies.dictionaries(
+        strategies.sampled_from(["X-Holodeck-Signature", "X-Holodeck-Timestamp"]), _ANY
+    ),
+)  # fmt: skip
+@hypothesis.settings(
+    max_examples=300, deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+def test_any_event_of_a_stranger_starts_nothing(world, receiver, name, body, headers):
+    """Whatever stands in an event, the reactor goes on, and wakes nobody."""
+    data = {"body": body, "headers": headers, "post": {}}
+    assert receiver.reaction(f"{receiving.TAG}{name}", data) == {}
+
+
+@hypothesis.given(
+    branch=strategies.text(), commit=strategies.text() | strategies.just(NEW),
+    pusher=strategies.text(),
+)  # fmt: skip
+@hypothesis.settings(
+    max_examples=300, deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+def test_any_signed_body_wakes_one_place_or_nobody(
+    world, receiver, branch, commit, pusher
+):
+    """Of what was signed, only the definition's own names go on to the runner."""
+    body = _body(commit, branch, pusher={"name": pusher})
+    reaction = receiver.reaction(_TAG, _data(body))
+    assert set(reaction) <= {"push of guestbook to demo"}
+    assert (reaction == {}) or branch == "main"
 
 
 def test_second_secret_counts_too(world, receiver):
