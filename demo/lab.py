@@ -63,6 +63,8 @@ rest_cherrypy:
   port: {api_port}
   disable_ssl: true
   webhook_disable_auth: true
+  # With more, two requests at once break Salt 3008's way to the event bus for good.
+  thread_pool: 1
   # What becomes of a push, for whoever signed it.
   static: {home}/cache/holodeck/pushes/told
   static_path: /holodeck
