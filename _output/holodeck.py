@@ -77,6 +77,10 @@ def _aborted(record):
     return _wished(record)
 
 
+def _expired(names):
+    return f"Destroyed: {', '.join(names)}" if names else "Nothing's time is over."
+
+
 def _pushed(outcomes):
     """Say what came of each push that waited."""
     lines = []
@@ -268,6 +272,7 @@ def _table(head, rows):
 _RENDERERS = {
     "error": _error,
     "release": _release,
+    "expire": _expired,
     "push": _pushed,
     "rollback": _release,
     "resume": _release,

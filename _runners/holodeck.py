@@ -14,8 +14,11 @@ from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     detached,
     environments,
+    ephemeral,
+    pushes,
     pushing,
     records,
+    registry,
     reports,
     views,
     wishes,
@@ -465,9 +468,33 @@ def destroy(env="", **options):
     """
 
     def work(world):
-        return environments.destroy(world, _environment(world, env))
+        gone = environments.destroy(world, _environment(world, env))
+        registry.Registry(world.opts).drop(env)
+        return gone
 
     return _answer("destroy", options, work)
+
+
+def expire(**options):
+    """
+    Destroy the environments that pushes have made, and whose hours are over.
+
+    One that passes its suites is destroyed by the push itself. For the others the
+    master's own schedule calls this, as docs/pushes.rst shows.
+
+    Returns their names.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.expire
+    """
+
+    def work(world):
+        return ephemeral.expire(world, pushes.Desk(world.opts))
+
+    return _answer("expire", options, work)
 
 
 def _answer(kind, options, work, good=lambda _: True):

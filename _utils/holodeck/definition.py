@@ -51,7 +51,8 @@ def parse(data):
         )
     return Definition(
         services,
-        environments,
+        {name: each for name, each in environments.items() if not each.ephemeral},
+        {name: each for name, each in environments.items() if each.ephemeral},
         indexes=tuple(root.get("indexes", ())),
         signing=root.get("signing"),
     )
@@ -93,10 +94,16 @@ def _environment(name, data, faults):
         )
         for service, place in values.get("services", {}).items()
     }
+    short_lived = {}
+    if "ephemeral" in values:
+        place = f"{path}/ephemeral"
+        limits = schema.mapping(values["ephemeral"], place, _EPHEMERAL, faults)
+        short_lived = {"most": 3, "hours": 4, **limits}
     if faults:
         return None
     virtual = values.get("virtual_address", "")
-    return Environment(name, hosts, placed, values.get("cidr", ""), virtual)
+    cidr = values.get("cidr", "")
+    return Environment(name, hosts, placed, cidr, virtual, short_lived)
 
 
 def _hosts(role, data, path, faults):
@@ -143,8 +150,31 @@ def _cross_check(services, environments, faults):
                     f"{minion} is already a host of {owners[minion]}",
                 )
             owners[minion] = path
+        _check_ephemeral(environment, path, faults)
         _check_balancer(environment, services, path, faults)
         _check_ports(environment, services, path, faults)
+
+
+def _check_ephemeral(environment, path, faults):
+    """What a push makes has hosts of its own, and nothing that is there once."""
+    patterns = {name: each.push for name, each in environment.services.items()}
+    if not environment.ephemeral:
+        for name, pattern in patterns.items():
+            if "*" in pattern:
+                faults.add(
+                    f"{path}/services/{name}/push",
+                    f"{pattern} is a pattern, which is for an `ephemeral` environment",
+                )
+        return
+    if not any(patterns.values()):
+        faults.add(f"{path}/ephemeral", "needs a service with `push`: which branches")
+    if environment.virtual_address or any(x.ids for x in environment.hosts.values()):
+        faults.add(
+            f"{path}/hosts",
+            "come from profiles in an ephemeral environment, without virtual_address",
+        )  # fmt: skip
+    if len(environment.name) > _TEMPLATE_MAX:
+        faults.add(path, f"is ephemeral, and has more than {_TEMPLATE_MAX} letters")
 
 
 def _check_balancer(environment, services, path, faults):
@@ -219,9 +249,15 @@ _ENVIRONMENT = {
     "hosts": schema.Key(schema.table(), required=True),
     "services": schema.Key(schema.table()),
     "cidr": schema.Key(_text),
+    "ephemeral": schema.Key(schema.table()),
     "virtual_address": schema.Key(
         schema.check(_is_interface, "is no address with its network, as 10.0.0.9/24")
     ),
+}
+_TEMPLATE_MAX = 12
+_EPHEMERAL = {
+    "most": schema.Key(schema.integer(1, 100)),
+    "hours": schema.Key(schema.integer(1, 24 * 30)),
 }
 _HOSTS = {
     "profile": schema.Key(_text),

@@ -145,6 +145,7 @@ class Environment:
     services: dict
     cidr: str = ""
     virtual_address: str = ""
+    ephemeral: dict = field(default_factory=dict)
 
     def members(self, role):
         """Return the minion ids of one role, in the definition's order."""
@@ -176,10 +177,15 @@ class Environment:
 
 @dataclass(frozen=True)
 class Definition:
-    """Every service and environment that this master looks after."""
+    """
+    Every service and environment that this master looks after.
+
+    ``templates`` are the environments that pushes make others after.
+    """
 
     services: dict
     environments: dict
+    templates: dict = field(default_factory=dict)
     indexes: tuple = ()
     signing: dict | None = None
 

@@ -2,7 +2,7 @@
 
 import re
 
-from holodeck import fields, names, rollout, schema
+from holodeck import ephemeral, fields, names, rollout, schema
 from holodeck.model import Placement, Rollout, Tests
 
 _PORT_MAX = 65535
@@ -67,7 +67,7 @@ _PLACEMENT = {
     "files": schema.Key(schema.table()),
     "allow_writes": schema.Key(schema.boolean()),
     "push": schema.Key(
-        schema.check(names.is_ref, f"is not a branch name; {names.REF_RULE}")
+        schema.check(ephemeral.is_pattern, f"is not a branch name; {names.REF_RULE}")
     ),
     "rollout": schema.Key(schema.table()),
     "tests": schema.Key(schema.table()),

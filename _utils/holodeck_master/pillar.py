@@ -10,10 +10,11 @@ import salt.pillar
 import salt.utils.sdb
 
 from holodeck import definition as rules
-from holodeck import differences, slices
+from holodeck import differences, ephemeral, slices
 from holodeck import webhook_signatures as signatures
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
+from holodeck_master import registry
 
 DEFINITION_ID = "holodeck"
 
@@ -40,7 +41,7 @@ def load(opts):
     except rules.InvalidDefinitionError as error:
         raise HolodeckError(str(error)) from error
     _check_checks(definition)
-    return definition
+    return ephemeral.extended(definition, registry.Registry(opts).all())
 
 
 def _check_checks(definition):

@@ -4,7 +4,17 @@ import time
 
 from holodeck import commit_status
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, fleet, forges, locks, pushes, records, release
+from holodeck_master import (
+    building,
+    ephemeral,
+    fleet,
+    forges,
+    locks,
+    pushes,
+    records,
+    registry,
+    release,
+)
 from holodeck_master.run import RefusedReleaseError
 
 _POLL_S = 1
@@ -33,8 +43,17 @@ def work_off(opts, key, open_world):
             while push := desk.take(key):
                 done.append(_outcome(desk, key, push, open_world))
                 desk.done(key)
+            _tidy(desk, key, done, open_world)
         if not desk.waits(key):
             return done
+
+
+def _tidy(desk, key, done, open_world):
+    """Destroy what a push has made once it has passed."""
+    world = open_world(lambda *_: None)
+    made = registry.Registry(world.opts).all()
+    if done and done[-1]["state"] in _GOOD and key[1] in made:
+        ephemeral.destroy(world, desk, key[1])
 
 
 def _outcome(desk, key, push, open_world):

@@ -8,10 +8,10 @@ and an environment's name, and no forged one costs more than its signature's che
 import logging
 import time
 
+from holodeck import ephemeral, webhooks
 from holodeck import webhook_signatures as signatures
-from holodeck import webhooks
 from holodeck_io.errors import HolodeckError
-from holodeck_master import pillar, pushes, records
+from holodeck_master import pillar, pushes, records, registry
 
 log = logging.getLogger(__name__)
 #: What the tags of salt-api's events begin with; the service's name follows.
@@ -48,6 +48,7 @@ class Receiver:
         self._opts, self._clock = opts, clock
         self._desk = pushes.Desk(opts)
         self._records = records.Records(opts)
+        self._registry = registry.Registry(opts)
         self._definition, self._read_at = None, None
         self._logged = {}
 
@@ -104,12 +105,11 @@ class Receiver:
 
     def _lay(self, name, push, follower):
         """Let one push wait in each place that takes its branch; return them."""
-        keys = [
-            (name, environment.name)
-            for environment in self._definition.environments.values()
-            if name in environment.services
-            and environment.services[name].push == push.branch
-        ]
+        with self._registry.held():
+            return self._lay_held(name, push, follower)
+
+    def _lay_held(self, name, push, follower):
+        keys = [(name, environment) for environment in self._places(name, push.branch)]
         if not keys:
             raise webhooks.IgnoredError(
                 f"no environment takes pushes of {push.branch}: `push: {push.branch}` "
@@ -126,6 +126,27 @@ class Receiver:
             log.warning("Webhook: %s, pushed by %s", line, push.pusher or "somebody")
         self._desk.prune()
         return keys
+
+    def _places(self, name, branch):
+        """Return the environments that take a branch, made by this push or before."""
+        found = [
+            environment.name
+            for environment in self._definition.environments.values()
+            if name in environment.services
+            and environment.services[name].push == branch
+        ]
+        for template in self._definition.templates.values():
+            placement = template.services.get(name)
+            if not (placement and ephemeral.matches(placement.push, branch)):
+                continue
+            made = self._registry.add(template, branch, self._clock())
+            if made is None:
+                raise webhooks.IgnoredError(
+                    f"there are {template.ephemeral['most']} environments after "
+                    f"{template.name} already; `holodeck.destroy` one, or wait"
+                )
+            found.append(made)
+        return list(dict.fromkeys(found))
 
     def _service(self, name):
         """Return a service that takes webhooks, and its secrets."""
