@@ -86,7 +86,8 @@ holodeck:
           settings:
             GREETING: Welcome to the demo
             GUESTBOOK_SECRET: only-for-this-demo
-          # The branch whose pushes are released here; docs/pushes.rst.
+          # The branch whose pushes are released here. Environments for each branch
+          # of a pattern are made by `ephemeral`; docs/pushes.rst.
           push: main
           # Tests marked `writes` run only where they may.
           allow_writes: true
