@@ -43,17 +43,18 @@ def work_off(opts, key, open_world):
             while push := desk.take(key):
                 done.append(_outcome(desk, key, push, open_world))
                 desk.done(key)
-            _tidy(desk, key, done, open_world)
         if not desk.waits(key):
             return done
 
 
-def _tidy(desk, key, done, open_world):
-    """Destroy what a push has made once it has passed."""
-    world = open_world(lambda *_: None)
-    made = registry.Registry(world.opts).all()
-    if done and done[-1]["state"] in _GOOD and key[1] in made:
-        ephemeral.destroy(world, desk, key[1])
+def _tidy(world, desk, environment):
+    """Destroy what a push has made, since it has passed."""
+    if environment not in registry.Registry(world.opts).all():
+        return
+    try:
+        ephemeral.destroy(world, desk, environment)
+    except HolodeckError as error:
+        world.say("destroy", f"{error} `salt-run holodeck.expire` tries again.")
 
 
 def _outcome(desk, key, push, open_world):
@@ -74,6 +75,8 @@ def _outcome(desk, key, push, open_world):
         teller.end("failed", None, f"{type(error).__name__}: {error}")
         raise
     state = pushes.UNCHANGED if record.get("unchanged") else record["status"]
+    if state in _GOOD:
+        _tidy(world, desk, key[1])
     return teller.end(state, record["id"], record.get("reason", ""))
 
 

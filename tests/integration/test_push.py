@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import json
+import re
 import subprocess
 import time
 import urllib.request
@@ -14,6 +15,22 @@ from probe import Probe
 pytestmark = pytest.mark.integration
 _FORGED = 10_000
 _SENDERS = 4
+_PREVIEW = """
+    preview:
+      ephemeral: {most: 1, hours: 1}
+      cidr: PREFIX.0/24
+      hosts:
+        web: {profile: local-small, count: 1}
+        balancer: {profile: local-small, count: 1}
+        tester: {profile: local-small, count: 1}
+        builder: {profile: local-builder, count: 1}
+      services:
+        guestbook:
+          listen: '*:80'
+          push: feature/*
+          settings: {GUESTBOOK_SECRET: only-for-this-demo}
+          allow_writes: true
+"""
 _CHANGE = ("guestbook/templates/index.html", "<h1>", "<h1>Pushed: ")
 
 
@@ -28,10 +45,10 @@ def pushed(at_main):
     at_main.repository.push()
 
 
-def _push(world, branch):
-    """Push a branch of the work tree as main; return what the pusher reads."""
+def _push(world, branch, to="main"):
+    """Push a branch of the work tree; return what the pusher reads."""
     done = subprocess.run(
-        ["git", "push", "--force", "origin", f"{branch}:main"],
+        ["git", "push", "--force", "origin", f"{branch}:refs/heads/{to}"],
         cwd=world.repository.tree, check=True, text=True, capture_output=True,
     )  # fmt: skip
     return done.stderr
@@ -66,6 +83,26 @@ def test_push_releases_and_a_broken_one_does_not(pushed):
     assert set(probe.tally.commits) == {
         pushed.commit("main"), repository.commit("pushed"),
     }  # fmt: skip
+
+
+def test_push_of_a_branch_has_an_environment_of_its_own(pushed):
+    """Its hosts are made, its suite passes there, and nothing of it is left."""
+    example = pushed.lab.home / "pillar/holodeck/example.sls"
+    before = example.read_text()
+    example.write_text(before + _PREVIEW.replace("PREFIX", pushed.lab.prefix))
+    try:
+        # As long as the reactor's process knows the definition of before.
+        time.sleep(11)
+        hosts = set(pushed.lab.nodes())
+        said = _push(pushed, "next", "feature/login")
+        assert re.search(
+            r"guestbook in preview-login-\w{4}: guestbook\.\S+ is to ", said
+        )
+        assert "web1: the suite passed" in said
+        assert re.search(r"destroy  preview-login-\w{4} is gone", said)
+        assert set(pushed.lab.nodes()) == hosts
+    finally:
+        example.write_text(before)
 
 
 def test_secret_of_pushes_is_nowhere(pushed):
