@@ -98,15 +98,14 @@ def push(service="", env="", background=False, **options):
         words = {"service": service, "env": env}
         return detached.start(__opts__, "holodeck.push", words)
 
-    def work(world):
-        key = _placed(world, service, env)
+    def opened(say):
+        return World.open(__opts__, _both(_say, say), _PACK)
 
-        def opened(say):
-            return World.open(__opts__, _both(_say, say), _PACK)
+    def work(_):
+        # Each push has a world of its own, and hears why there is none.
+        return pushing.work_off(__opts__, _place(service, env), opened)
 
-        return pushing.work_off(__opts__, key, opened)
-
-    return _answer("push", options, work, good=_are_good)
+    return _answer("push", options, work, good=_are_good, world=lambda: None)
 
 
 def rollback(service="", env="", to="", message="", **options):
@@ -497,7 +496,7 @@ def expire(**options):
     return _answer("expire", options, work)
 
 
-def _answer(kind, options, work, good=lambda _: True):
+def _answer(kind, options, work, good=lambda _: True, world=None):
     """
     Do the work and return what Salt needs to print it and to exit rightly.
 
@@ -507,7 +506,7 @@ def _answer(kind, options, work, good=lambda _: True):
     """
     try:
         _refuse(kind, options)
-        result = work(World.open(__opts__, _say, _PACK))
+        result = work(world() if world else World.open(__opts__, _say, _PACK))
     except HolodeckError as error:
         data = {"kind": "error", "error": str(error), "retcode": _FAILED}
         return {"outputter": "holodeck", "data": data}

@@ -107,7 +107,7 @@ def _webhook(values, path, faults):
     if not values.get("repository"):
         faults.add(path, "is for pushes to a repository, and there is none")
     secrets = found.get("secret", "")
-    secrets = secrets if isinstance(secrets, list) else [secrets]
+    secrets = secrets if isinstance(secrets, list) and secrets else [secrets]
     for secret in secrets:
         text = secret if isinstance(secret, str) else ""
         if not signatures.is_secret(found.get("scheme"), text):
@@ -191,8 +191,10 @@ _WEBHOOK = {
 _STATUS = {
     "api": schema.Key(schema.text(re.compile(r"https?://[^\s@]+")), required=True),
     "token": schema.Key(
-        schema.check(lambda value: isinstance(value, str) and value, "is no text",
-                     secret=True), required=True,
+        schema.check(
+            lambda value: isinstance(value, str) and re.fullmatch(r"[!-~]+", value),
+            "is no text without spaces and new lines", secret=True,
+        ), required=True,
     ),
 }  # fmt: skip
 _CONTRACT = {

@@ -9,11 +9,18 @@ SECRET_MIN = 16
 #: What a secret begins with that Salt's sdb has.
 SDB = "sdb://"
 
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
 def is_secret(scheme, secret):
-    """Tell whether a secret is one that nobody guesses; what is in sdb is not known."""
+    """
+    Tell whether a secret is one that nobody guesses, without spaces and new lines.
+
+    What is in sdb is not known before it was asked.
+    """
+    if _SPACE.search(secret):
+        return False
     if secret.startswith(SDB):
         return True
     key = _key(secret) if scheme == "gitlab" else secret

@@ -25,7 +25,7 @@ _HEADS = "refs/heads/"
 _CHANGES_MAX = 100
 _STAMP = re.compile(r"[0-9]{1,12}")
 _PUSHER = re.compile(r"[\w][\w .@+-]{0,63}")
-_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)+")
+_REPOSITORY = re.compile(r"[\w.~-]+(/[\w.-]+)+")
 
 
 class RefusedError(ValueError):
@@ -41,6 +41,8 @@ class Push:
     """
     A branch that points to another commit.
 
+    before
+        Where it pointed before, as the sender says; ``""`` where he says nothing.
     forced
         Whether the sender says that the branch was rewritten.
     pusher
@@ -49,6 +51,7 @@ class Push:
 
     branch: str
     commit: str
+    before: str = ""
     forced: bool = False
     pusher: str = ""
 
@@ -96,15 +99,16 @@ def verify(scheme, secrets, headers, body, now):
     return genuine[0]
 
 
-def pushes(scheme, headers, body, repository):
+def pushes(scheme, headers, body, service, repository):
     """
     Return the :class:`Push` of each branch that a genuine webhook tells of.
 
-    repository
-        The service's, as the definition has it.
+    service, repository
+        Their names, as the definition has them.
 
     Raises :class:`IgnoredError` for what is no push of a branch of that repository and
-    :class:`RefusedError` for what breaks a rule.
+    :class:`RefusedError` for what breaks a rule; one branch of several that breaks it
+    keeps no other from being released.
     """
     headers = {str(name).lower(): str(value) for name, value in headers.items()}
     way = _SCHEMES[scheme]
@@ -118,15 +122,24 @@ def pushes(scheme, headers, body, repository):
     if not isinstance(told, dict):
         raise RefusedError("its body is no JSON object")
     known = sorted(_repositories(told))
+    if not way.names and told.get("service") != service:
+        raise RefusedError("it was signed for another service")
     if way.names and not any(_is_same(name, repository) for name in known):
         told_of = ", ".join(known) or "none"
         raise IgnoredError(f"it is of another repository: {told_of[:200]}")
     changes = way.changes(told)
     if len(changes) > _CHANGES_MAX:
         raise RefusedError(f"it tells of more than {_CHANGES_MAX} branches")
-    found = [push for change in changes if (push := _push(*change, told))]
+    found, why = [], IgnoredError("no branch of it has a new commit")
+    for change in changes:
+        try:
+            push = _push(*change, told)
+        except RefusedError as error:
+            why = error
+            continue
+        found += [push] if push else []
     if not found:
-        raise IgnoredError("no branch of it has a new commit")
+        raise why
     return found
 
 
@@ -135,7 +148,7 @@ def digest(body):
     return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _push(ref, commit, forced, told):
+def _push(ref, before, commit, forced, told):
     """Return the push of one change, or ``None`` where no branch has a new commit."""
     if not isinstance(ref, str) or not ref.startswith(_HEADS):
         return None  # a tag, or a forge's own
@@ -146,7 +159,8 @@ def _push(ref, commit, forced, told):
         return None  # the branch is gone
     if not names.is_commit(commit):
         raise RefusedError(f"its commit {str(commit)[:60]!r} is no full commit id")
-    return Push(branch, commit, forced is True, _pusher(told))
+    before = before if names.is_commit(before) and before != _GONE else ""
+    return Push(branch, commit, before, forced is True, _pusher(told))
 
 
 def _pusher(told):
@@ -189,18 +203,21 @@ def _is_same(name, repository):
 
 
 def _one_change(told):
-    return [(told.get("ref"), told.get("after"), told.get("forced"))]
+    return [(told.get(x) for x in ("ref", "before", "after", "forced"))]
 
 
 def _bitbucket(told):
     """Bitbucket's cloud tells each branch by its new head; its server by references."""
     changes = told.get("changes")
     if isinstance(changes, list):
-        return [(_at(each, "ref", "id"), _at(each, "toHash"), None) for each in changes]
+        return [
+            (_at(each, "ref", "id"), _at(each, "fromHash"), _at(each, "toHash"), None)
+            for each in changes
+        ]
     changes = _at(told, "push", "changes")
     return [
-        (f"{_HEADS}{_at(each, 'new', 'name')}", _at(each, "new", "target", "hash"),
-         _at(each, "forced"))
+        (f"{_HEADS}{_at(each, 'new', 'name')}", _at(each, "old", "target", "hash"),
+         _at(each, "new", "target", "hash"), _at(each, "forced"))
         for each in (changes if isinstance(changes, list) else [])
         if _at(each, "new", "type") == "branch"
     ]  # fmt: skip
@@ -219,7 +236,7 @@ class _Scheme:
     pushes: tuple
     changes: object = _one_change
     stamp: str = ""
-    # Whether it names the repository: one of ours is signed for one service alone.
+    # Whether it names the repository; one of ours names the service.
     names: bool = True
 
 

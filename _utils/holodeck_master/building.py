@@ -36,15 +36,32 @@ def resolve(world, environment, service, ref):
     if names.is_commit(ref):
         return ref
     check_ref(service, ref)
-    builder = _builder(environment)
     try:
-        found = world.fleet.call(
-            [builder], "bundle.resolve", deadline_s=_RESOLVE_S,
-            repository=service.repository, ref=ref or service.branch,
-        )  # fmt: skip
+        return _resolved(world, environment, service, ref or service.branch)
     except fleet.CallFailedError as error:
         raise UnknownCommitError("\n".join(r.error for r in error.replies)) from error
-    return found[builder]
+
+
+def resolve_known(world, environment, service, commit):
+    """
+    Return a full commit id that the repository has.
+
+    Raises :class:`UnknownCommitError` for one that it has not, or not any more.
+    """
+    try:
+        return _resolved(world, environment, service, commit)
+    except fleet.CallFailedError as error:
+        if any(reply.lost for reply in error.replies):
+            raise
+        raise UnknownCommitError("\n".join(r.error for r in error.replies)) from error
+
+
+def _resolved(world, environment, service, ref):
+    builder = _builder(environment)
+    return world.fleet.call(
+        [builder], "bundle.resolve", deadline_s=_RESOLVE_S,
+        repository=service.repository, ref=ref,
+    )[builder]  # fmt: skip
 
 
 def _fixed_commit(service, ref):

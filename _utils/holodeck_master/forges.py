@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 
 from holodeck import commit_status
+from holodeck_io.errors import HolodeckError
 from holodeck_master import pillar
 
 log = logging.getLogger(__name__)
@@ -36,17 +37,20 @@ def tell(opts, service, environment, commit, state, words):
     status = service.webhook.get("status")
     if not status:
         return None
-    known = {**status, "token": pillar.revealed(opts, status["token"])}
-    url, headers, body = commit_status.request(
-        service.webhook["scheme"], known, service.repository, commit, state,
-        f"holodeck/{environment}", words,
-    )  # fmt: skip
-    # The definition's rule is http or https.
-    request = urllib.request.Request(url, body.encode(), headers)  # noqa: S310
     try:
+        known = {**status, "token": pillar.revealed(opts, status["token"])}
+        url, headers, body = commit_status.request(
+            service.webhook["scheme"], known, service.repository, commit, state,
+            f"holodeck/{environment}", words,
+        )  # fmt: skip
+        # The definition's rule is http or https.
+        request = urllib.request.Request(url, body.encode(), headers)  # noqa: S310
         with _OPENER.open(request, timeout=_PATIENCE_S):
             return None
-    except (OSError, ValueError) as error:
-        # An HTTPError's text has the status, and no token.
-        log.warning("The forge of %s was not told: %s", service.name, error)
-        return str(error)
+    except (HolodeckError, urllib.error.HTTPError) as error:
+        why = str(error)
+    except Exception as error:  # noqa: BLE001
+        # Its text may have a header in it, and so the token.
+        why = type(error).__name__
+    log.warning("The forge of %s was not told: %s", service.name, why)
+    return why

@@ -58,10 +58,22 @@ def _check_checks(definition):
 
 
 def revealed(opts, text):
-    """Return a secret of the definition: the text, or what Salt's sdb has for it."""
+    """
+    Return a secret of the definition: the text, or what Salt's sdb has for it.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` where it has none. Without
+    ``strict`` Salt would return the name itself for a secret.
+    """
     if not text.startswith(signatures.SDB):
         return text
-    return salt.utils.sdb.sdb_get(text, opts) or ""
+    try:
+        found = salt.utils.sdb.sdb_get(text, opts, strict=True)
+    except Exception as error:  # a driver's own, of any kind
+        why = type(error).__name__
+        raise HolodeckError(f"{text}: sdb does not give it ({why}).") from error
+    if not isinstance(found, str) or not found or found.startswith(signatures.SDB):
+        raise HolodeckError(f"{text}: sdb has no text of that name.")
+    return found.strip()
 
 
 def slice_for(minion, definition, memory, is_busy):

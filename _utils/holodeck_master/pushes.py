@@ -9,13 +9,16 @@ lock; what it had taken when it died waits still.
 import contextlib
 import fcntl
 import json
+import logging
 import time
 from pathlib import Path
 
 from holodeck_io import files
 
+log = logging.getLogger(__name__)
 #: What became of a push; all but the first two are an end.
 WAITING, RUNNING, REFUSED, UNCHANGED = "waiting", "running", "refused", "unchanged"
+SUPERSEDED = "superseded"
 
 _FOLLOWERS_MAX = 20
 _LINES_MAX = 300
@@ -37,23 +40,18 @@ class Desk:
 
     def lay(self, key, push, reserve):
         """
-        Let a push wait in place of an older one; return its facts.
+        Let a push wait, as one with those that wait already; return its facts.
 
         key
             The service's and the environment's name.
         push
-            ``{"branch", "commit", "forced", "pusher"}``.
+            ``{"branch", "commit", "befores", "forced", "pusher", "followers"}``.
         reserve
             Returns a release's id, for the first one that waits.
         """
-        self.told.mkdir(parents=True, exist_ok=True)
-        waiting = _read(self._slot(key)) or {}
-        follower, *_ = push["followers"]
-        facts = {
-            **push,
-            "release": waiting.get("release") or reserve(*key),
-            "followers": [*waiting.get("followers", []), follower][-_FOLLOWERS_MAX:],
-        }
+        self._make()
+        facts = self._merged(_read(self._slot(key)), push)
+        facts["release"] = facts.get("release") or reserve(*key)
         files.write_atomic(self._slot(key), json.dumps(facts), mode=0o600)
         return facts
 
@@ -79,7 +77,7 @@ class Desk:
 
     @contextlib.contextmanager
     def _turn(self, key):
-        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make()
         with open(self._file(key, "lock"), "a", encoding="ascii") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,40 +86,72 @@ class Desk:
             else:
                 yield True
 
+    def _make(self):
+        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.told.mkdir(exist_ok=True)
+
     def waits(self, key):
         """Tell whether a push waits that nobody has taken."""
         return self._slot(key).exists()
 
+    def left(self, key):
+        """Tell whether a push waits, or was taken by somebody who died."""
+        kinds = ("waiting", "taking", "taken")
+        return any(self._file(key, kind).exists() for kind in kinds)
+
     def take(self, key):
         """Return the push to release next, or ``None``; it waits until it is done."""
-        taken = self._file(key, "taken")
+        taking, taken = self._file(key, "taking"), self._file(key, "taken")
+        push = self._joined(taking, taken)  # of somebody who died right here
         with contextlib.suppress(FileNotFoundError):
-            self._slot(key).replace(taken)
-        return _read(taken)
+            self._slot(key).replace(taking)
+            push = self._joined(taking, taken)
+        return push
+
+    def _joined(self, taking, taken):
+        push = _read(taken)
+        if newer := _read(taking):
+            push = self._merged(push, newer)
+            files.write_atomic(taken, json.dumps(push), mode=0o600)
+        taking.unlink(missing_ok=True)
+        return push
 
     def done(self, key):
         """Forget the push that was taken."""
         self._file(key, "taken").unlink(missing_ok=True)
 
     def seen(self, service, digest):
-        """Tell whether a body was taken before; from now on it was."""
-        file = self._home / f"{service}.seen"
-        known = _read(file) or []
-        if digest in known:
-            return True
-        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        files.write_atomic(file, json.dumps([*known, digest][-_TOLD_MAX:]))
-        return False
+        """Tell whether a body was taken in before."""
+        return digest in (_read(self._seen(service)) or [])
+
+    def see(self, service, digest):
+        """Remember a body that was taken in."""
+        known = _read(self._seen(service)) or []
+        files.write_atomic(
+            self._seen(service), json.dumps([*known, digest][-_TOLD_MAX:])
+        )
 
     def tell(self, followers, **facts):
-        """Let those who follow a push read how it stands; ``line`` is one more."""
+        """
+        Let those who follow a push read how it stands; ``line`` is one more.
+
+        It never fails: a release does not depend on who is told of it.
+        """
         line = facts.pop("line", None)
         for name in followers:
             file = self.told / f"{name}.json"
-            known = _read(file) or {"state": WAITING, "release": None, "lines": []}
+            known = _read(file) or {
+                "state": WAITING, "release": None, "lines": [], "dropped": 0,
+            }  # fmt: skip
             if line is not None:
-                known["lines"] = [*known["lines"], line][-_LINES_MAX:]
-            files.write_atomic(file, json.dumps({**known, **facts}))
+                lines = [*known["lines"], line]
+                known["dropped"] += len(lines[:-_LINES_MAX])
+                known["lines"] = lines[-_LINES_MAX:]
+            try:
+                self._make()
+                files.write_atomic(file, json.dumps({**known, **facts}))
+            except OSError as error:
+                log.warning("A pusher was not told: %s", error)
 
     def prune(self):
         """Remove what was told of old pushes."""
@@ -131,6 +161,25 @@ class Desk:
                 found.append((file.stat().st_mtime, file))
         for _, file in sorted(found)[:-_TOLD_MAX]:
             file.unlink(missing_ok=True)
+
+    def _merged(self, older, push):
+        """Return a push with what those before it, which it stands for, had."""
+        if not older:
+            return dict(push)
+        followers = list(dict.fromkeys([*older["followers"], *push["followers"]]))
+        gone = followers[:-_FOLLOWERS_MAX]
+        line = f"{older['release']}: later pushes took this one's place"
+        self.tell(gone, state=SUPERSEDED, line=line)
+        return {
+            **push,
+            "forced": push["forced"] or older["forced"],
+            "befores": [*older["befores"], *push["befores"]][-_FOLLOWERS_MAX:],
+            "release": older["release"],
+            "followers": followers[-_FOLLOWERS_MAX:],
+        }
+
+    def _seen(self, service):
+        return self._home / f"{service}.seen"
 
     def _slot(self, key):
         return self._file(key, "waiting")

@@ -1,5 +1,6 @@
 """Pushes released one after the other, the newest of each branch alone."""
 
+import contextlib
 import time
 
 from holodeck import commit_status
@@ -7,7 +8,6 @@ from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     building,
     ephemeral,
-    fleet,
     forges,
     locks,
     pushes,
@@ -62,22 +62,38 @@ def _outcome(desk, key, push, open_world):
     teller = _Teller(desk, push)
     try:
         world = open_world(teller.say)
-        push = _uncontended(desk, key, push, world, teller)
-        teller.tell_forge(world, key, push["commit"])
-        record = release.release(
-            world, *key, push["branch"], _order(push), check=_Check(push)
-        )
+        record = _released(desk, key, push, world, teller)
     except (RefusedReleaseError, building.UnknownCommitError) as error:
-        return teller.end(pushes.REFUSED, None, str(error))
+        return teller.end(pushes.REFUSED, {}, str(error))
     except HolodeckError as error:
-        return teller.end("failed", None, str(error))
+        return teller.end("failed", {}, str(error))
     except Exception as error:
-        teller.end("failed", None, f"{type(error).__name__}: {error}")
+        teller.end("failed", {}, f"{type(error).__name__}: {error}")
         raise
     state = pushes.UNCHANGED if record.get("unchanged") else record["status"]
     if state in _GOOD:
         _tidy(world, desk, key[1])
-    return teller.end(state, record["id"], record.get("reason", ""))
+    return teller.end(state, record, record.get("reason", ""))
+
+
+def _released(desk, key, push, world, teller):
+    """Release what is the newest by the time when no other release runs."""
+    said = False
+    while True:
+        while locks.is_held(world.opts, *key):
+            if not said:
+                world.say("waits", "for the release that runs")
+                said = True
+            time.sleep(_POLL_S)
+        if desk.waits(key):
+            push = desk.take(key)
+            teller.follow(push)
+        teller.tell_forge(world, key, push["commit"])
+        # Somebody was faster; it waits for that one too.
+        with contextlib.suppress(locks.LockedError):
+            return release.release(
+                world, *key, push["branch"], _order(push), check=_Check(push)
+            )
 
 
 def _order(push):
@@ -86,20 +102,6 @@ def _order(push):
         "user": who, "message": f"push of {push['branch']} by {who}",
         "reserved": push["release"],
     }  # fmt: skip
-
-
-def _uncontended(desk, key, push, world, teller):
-    """Wait until no release runs; return the push that is the newest by then."""
-    said = False
-    while locks.is_held(world.opts, *key):
-        if not said:
-            world.say("waits", "for the release that runs")
-            said = True
-        time.sleep(_POLL_S)
-        if desk.waits(key):
-            push = desk.take(key)
-            teller.follow(push)
-    return push
 
 
 class _Check:
@@ -111,28 +113,36 @@ class _Check:
     def __call__(self, run):
         new, last = run.record["commit"], run.last and run.last["commit"]
         pushed = self._push["commit"]
-        if new != pushed and self._is_older(run, new, pushed):
+        # Who rewrites a branch says so, or says from which commit it was taken back.
+        meant = self._push["forced"] or last in self._push["befores"]
+        if new != pushed and (
+            not self._is_known(run, pushed) or self._is_older(run, new, pushed)
+        ):
             raise RefusedReleaseError(
-                f"Commit {new[:12]}: is what the git server gives the builder, older "
-                f"than {pushed[:12]}, which was pushed; push again when that is there."
+                f"Commit {pushed[:12]}: was pushed, and the git server gives the "
+                f"builder {new[:12]}; push again when it has the other."
             )
-        if self._push["forced"] or last in {None, new}:
-            return
-        if self._is_older(run, new, last):
+        if last not in {None, new} and not meant and self._is_older(run, new, last):
             raise RefusedReleaseError(
                 f"Commit {new[:12]}: is older than {last[:12]}, which runs. To go "
                 "back, use `holodeck.rollback`, or release the commit by its id."
             )
 
-    def _is_older(self, run, one, other):
-        """Tell whether a commit lies in the past of another, which may be lost."""
+    def _is_known(self, run, commit):
+        """Tell whether a commit is in the repository, yet or still."""
         plan = run.plan
         try:
-            return one != other and not building.history(
-                run.world, plan.environment, plan.service, other, one
-            )
-        except fleet.CallFailedError:
+            building.resolve_known(run.world, plan.environment, plan.service, commit)
+        except building.UnknownCommitError:
             return False
+        return True
+
+    def _is_older(self, run, one, other):
+        """Tell whether a commit lies in the past of another."""
+        plan = run.plan
+        return one != other and not building.history(
+            run.world, plan.environment, plan.service, other, one
+        )
 
 
 class _Teller:
@@ -140,7 +150,7 @@ class _Teller:
 
     def __init__(self, desk, push):
         self._desk = desk
-        self._forge = None
+        self._forge, self._commit = None, None
         self.follow(push)
 
     def follow(self, push):
@@ -156,25 +166,27 @@ class _Teller:
         service, environment = key
         known = world.definition.services[service]
 
-        def tell(state, words):
+        def tell(commit, state, words):
             why = forges.tell(world.opts, known, environment, commit, state, words)
             if why:
                 self._tell(line=f"   status  the forge was not told: {why}")
 
-        self._forge = tell
-        tell(commit_status.PENDING, f"{self._release} begins")
+        if commit != self._commit:
+            self._forge, self._commit = tell, commit
+            tell(commit, commit_status.PENDING, f"{self._release} begins")
 
-    def end(self, state, release, reason):
+    def end(self, state, record, reason):
         """Tell how it ended, and return that."""
-        release = release or self._release
+        release = record.get("id") or self._release
         # What a release said as it went has been told already.
         first = reason.splitlines()[0] if state in _TOLD else reason.strip()
         why = f": {first}" if first else ""
         line = f"{release} is {state}{why}"
         if self._forge:
-            good = state in _GOOD
-            status = commit_status.SUCCESS if good else commit_status.FAILURE
-            self._forge(status, " ".join(line.split()))
+            status = commit_status.SUCCESS if state in _GOOD else commit_status.FAILURE
+            # A later commit of the branch may be what was released.
+            for commit in {self._commit, record.get("commit") or self._commit}:
+                self._forge(commit, status, " ".join(line.split()))
         self._tell(state=state, release=release, line=line)
         return {"release": release, "state": state, "reason": reason}
 

@@ -49,7 +49,7 @@ class Receiver:
         self._desk = pushes.Desk(opts)
         self._records = records.Records(opts)
         self._registry = registry.Registry(opts)
-        self._definition, self._read_at = None, None
+        self._definition, self._secrets, self._read_at = None, {}, None
         self._logged = {}
 
     def reaction(self, tag, data):
@@ -73,8 +73,9 @@ class Receiver:
         except webhooks.IgnoredError as why:
             self._say(name, "ignored", why)
             return {}
-        except HolodeckError as error:
-            self._say(name, "lost", error)
+        except Exception as error:  # noqa: BLE001
+            # A full disk, a cache that does not answer: the forge may send it again.
+            self._say(name, "lost", f"{type(error).__name__}: {error}")
             return {}
         return {
             f"push of {service} to {environment}": {
@@ -92,40 +93,61 @@ class Receiver:
         scheme = service.webhook["scheme"]
         secret = webhooks.verify(scheme, secrets, headers, body, self._clock())
         if self._desk.seen(name, webhooks.digest(body)):
+            # Whoever should have worked on it may have died.
+            left = [key for key in self._keys(name) if self._desk.left(key)]
+            if woken := [key for key in left if self._desk.should_wake(key)]:
+                return woken
             raise webhooks.IgnoredError("it came before, byte for byte")
-        follower = signatures.receipt(secret, body)
+        # Only the pack's own hook asks what came of it.
+        follower = signatures.receipt(secret, body) if scheme == "holodeck" else ""
         try:
-            found = webhooks.pushes(scheme, headers, body, service.repository)
-            keys = [key for push in found for key in self._lay(name, push, follower)]
+            found = webhooks.pushes(scheme, headers, body, name, service.repository)
+            with self._registry.held():
+                keys = self._laid(name, found, follower)
         except (webhooks.RefusedError, webhooks.IgnoredError) as why:
-            self._desk.told.mkdir(parents=True, exist_ok=True)
-            self._desk.tell([follower], state=pushes.REFUSED, line=str(why))
+            self._desk.tell(
+                [follower] if follower else [], state=pushes.REFUSED, line=str(why)
+            )
             raise
+        finally:
+            self._desk.prune()
+        self._desk.see(name, webhooks.digest(body))
         return [key for key in keys if self._desk.should_wake(key)]
 
-    def _lay(self, name, push, follower):
-        """Let one push wait in each place that takes its branch; return them."""
-        with self._registry.held():
-            return self._lay_held(name, push, follower)
-
-    def _lay_held(self, name, push, follower):
-        keys = [(name, environment) for environment in self._places(name, push.branch)]
+    def _laid(self, name, found, follower):
+        """Let pushes wait in each place that takes their branch; return the places."""
+        keys, why = [], None
+        for push in found:
+            try:
+                places = self._places(name, push.branch)
+            except webhooks.IgnoredError as error:
+                why = error
+                continue
+            for place in places:
+                self._lay((name, place), push, follower)
+                keys.append((name, place))
         if not keys:
-            raise webhooks.IgnoredError(
-                f"no environment takes pushes of {push.branch}: `push: {push.branch}` "
-                "in the service's place would say so"
-            )
+            raise why
+        return list(dict.fromkeys(keys))
+
+    def _lay(self, key, push, follower):
         facts = {
             "branch": push.branch, "commit": push.commit, "forced": push.forced,
-            "pusher": push.pusher, "followers": [follower],
+            "befores": [push.before] if push.before else [], "pusher": push.pusher,
+            "followers": [follower] if follower else [],
         }  # fmt: skip
-        for key in keys:
-            laid = self._desk.lay(key, facts, self._records.reserve)
-            line = f"{' in '.join(key)}: {laid['release']} is to release {push.branch}"
-            self._desk.tell([follower], release=laid["release"], line=line)
-            log.warning("Webhook: %s, pushed by %s", line, push.pusher or "somebody")
-        self._desk.prune()
-        return keys
+        laid = self._desk.lay(key, facts, self._records.reserve)
+        line = f"{' in '.join(key)}: {laid['release']} is to release {push.branch}"
+        self._desk.tell(facts["followers"], release=laid["release"], line=line)
+        log.warning("Webhook: %s, pushed by %s", line, push.pusher or "somebody")
+
+    def _keys(self, name):
+        """Return every place of a service that takes pushes."""
+        return [
+            (name, environment.name)
+            for environment in self._definition.environments.values()
+            if name in environment.services and environment.services[name].push
+        ]
 
     def _places(self, name, branch):
         """Return the environments that take a branch, made by this push or before."""
@@ -146,6 +168,11 @@ class Receiver:
                     f"{template.name} already; `holodeck.destroy` one, or wait"
                 )
             found.append(made)
+        if not found:
+            raise webhooks.IgnoredError(
+                f"no environment takes pushes of {branch}: `push: {branch}` "
+                "in the service's place would say so"
+            )
         return list(dict.fromkeys(found))
 
     def _service(self, name):
@@ -154,7 +181,23 @@ class Receiver:
         known = self._definition.services.get(name)
         if known is None or not known.webhook:
             raise webhooks.RefusedError("no service of that name takes webhooks")
+        if name not in self._secrets:
+            self._secrets[name] = list(self._revealed(known))
         return known, self._secrets[name]
+
+    def _revealed(self, service):
+        """Yield the secrets of a service; one that cannot be had counts for nothing."""
+        scheme = service.webhook["scheme"]
+        for text in service.webhook["secrets"]:
+            try:
+                secret = pillar.revealed(self._opts, text)
+            except HolodeckError as error:
+                self._say(service.name, "without a secret", error)
+                continue
+            if signatures.is_secret(scheme, secret):
+                yield secret
+            else:
+                self._say(service.name, "without a secret", f"{text}: is too short")
 
     def _refresh(self):
         now = time.monotonic()
@@ -162,16 +205,12 @@ class Receiver:
             if self._definition is None:
                 raise HolodeckError("the definition could not be read a moment ago")
             return
-        self._definition, self._read_at = None, now
-        definition = pillar.load(self._opts)
-        self._secrets = {
-            service.name: [
-                pillar.revealed(self._opts, each) for each in service.webhook["secrets"]
-            ]
-            for service in definition.services.values()
-            if service.webhook
-        }
-        self._definition = definition
+        self._definition, self._secrets = None, {}
+        try:
+            self._definition = pillar.load(self._opts)
+        finally:
+            # From its end on: rendering may take longer than it counts.
+            self._read_at = time.monotonic()
 
     def _say(self, name, what, why):
         """Log why nothing comes of a webhook; of a flood, now and then and how many."""

@@ -40,8 +40,8 @@ class Records:
             come before it, for the newest has the highest number.
         """
         with self._counting(service, environment) as (last, highest):
-            number = (last if _id(service, environment, last + 1) == reserved
-                      else highest) + 1  # fmt: skip
+            promised = int((reserved or "0").rpartition(".")[2])
+            number = promised if promised > last else highest + 1
             return self._begin(service, environment, number, facts)
 
     def reserve(self, service, environment):

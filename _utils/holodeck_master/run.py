@@ -246,7 +246,8 @@ class Run:
         with contextlib.suppress(Exception):
             self._begin()
         with self._phase("back"), signals.shielded():
-            self.world.say("failed", self.record["reason"])
+            with contextlib.suppress(Exception):
+                self.world.say("failed", self.record["reason"])
             came_back = way_back.go_back(self)
         # Of a second try the first one's hosts are home already.
         self.record["back"] = {**self.record.get("back", {}), **came_back}

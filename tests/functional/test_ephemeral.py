@@ -71,7 +71,9 @@ def _extended(definition, opts):
 
 
 def _push(world, branch="feature/login", n=0):
-    body = json.dumps({"ref": f"refs/heads/{branch}", "after": NEW, "n": n})
+    body = json.dumps(
+        {"service": "guestbook", "ref": f"refs/heads/{branch}", "after": NEW, "n": n}
+    )
     stamp = str(int(time.time()))
     signature = signatures.sign(_SECRET, stamp, body)
     headers = {"X-Holodeck-Timestamp": stamp, "X-Holodeck-Signature": signature}

@@ -1,9 +1,13 @@
 """Pushes: taken in once, the newest released, refused by rule, told to the pusher."""
 
+import contextlib
 import dataclasses
+import hmac
 import json
 import logging
 import os
+import socket
+import threading
 import time
 from types import SimpleNamespace
 
@@ -17,9 +21,18 @@ from web_server import serving
 from holodeck import webhook_signatures as signatures
 from holodeck import webhooks
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, locks, pillar, pushes, pushing, receiving
+from holodeck_master import (
+    building,
+    detached,
+    locks,
+    pillar,
+    pushes,
+    pushing,
+    receiving,
+)
 
 _SECRET = "a-secret-of-the-service"
+_OTHER = "another-secret-of-sdb"
 _KEY = ("guestbook", "demo")
 _TAG = f"{receiving.TAG}guestbook"
 
@@ -36,7 +49,7 @@ def world(tmp_path, monkeypatch):
     services = world.definition.environments["demo"].services
     services["guestbook"] = dataclasses.replace(services["guestbook"], push="main")
     monkeypatch.setattr(pillar, "load", lambda _opts: world.definition)
-    monkeypatch.setattr(pillar.salt.utils.sdb, "sdb_get", lambda *_: "another-secret")
+    monkeypatch.setattr(pillar.salt.utils.sdb, "sdb_get", lambda *_, **__: _OTHER)
     return world
 
 
@@ -47,7 +60,11 @@ def receiver(world):
 
 
 def _body(commit=NEW, branch="main", **more):
-    return json.dumps({"ref": f"refs/heads/{branch}", "after": commit, **more})
+    told = {"service": "guestbook", "ref": f"refs/heads/{branch}", "after": commit}
+    return json.dumps({**told, **more})
+
+
+_TAGGED = json.dumps({"service": "guestbook", "ref": "refs/tags/v1", "after": NEW})
 
 
 def _data(body, secret=_SECRET):
@@ -79,6 +96,7 @@ def _head(monkeypatch, commit, *older):
                 line[: line.index(old) + 1]] if old in line else past  # fmt: skip
 
     monkeypatch.setattr(building, "resolve", lambda *_: commit)
+    monkeypatch.setattr(building, "resolve_known", lambda *_: commit)
     monkeypatch.setattr(building, "history", history)
 
 
@@ -172,8 +190,8 @@ def test_any_signed_body_wakes_one_place_or_nobody(
 def test_second_secret_counts_too(world, receiver):
     """One of the list, and one that Salt's sdb has."""
     body = _body()
-    assert receiver.reaction(_TAG, _data(body, "another-secret"))
-    assert _told(world, body, "another-secret")["state"] == "waiting"
+    assert receiver.reaction(_TAG, _data(body, _OTHER))
+    assert _told(world, body, _OTHER)["state"] == "waiting"
 
 
 def test_replay_starts_nothing_also_after_a_restart(world, receiver):
@@ -281,7 +299,10 @@ def test_mirror_that_lags_is_named(world, receiver, monkeypatch):
     receiver.reaction(_TAG, _data(_body(NEW)))
     [outcome] = _work(world)
     assert outcome["state"] == "refused"
-    assert "push again when that is there" in outcome["reason"]
+    assert "push again when it has the other" in outcome["reason"]
+    monkeypatch.setattr(building, "resolve_known", _unknown)
+    _lay(world)
+    assert _work(world)[0]["state"] == "refused"
 
 
 def test_bad_commit_is_not_pushed_again(world, receiver, monkeypatch):
@@ -337,7 +358,7 @@ def test_push_waits_for_the_release_that_runs(world, receiver, monkeypatch):
     [
         (_body(branch="other"), "no environment takes pushes of other"),
         (
-            json.dumps({"ref": "refs/tags/v1", "after": NEW}),
+            _TAGGED,
             "no branch of it has a new",
         ),
         (_body(branch="--upload-pack=x"), "is none"),
@@ -357,10 +378,10 @@ def test_broken_definition_is_logged_and_loses_no_service(
     """A webhook while pillar is broken is lost by name in the log."""
     monkeypatch.setattr(pillar, "load", _fail)
     assert receiver.reaction(_TAG, _data(_body())) == {}
-    assert "lost, Pillar: is broken" in caplog.text
+    assert "Pillar: is broken" in caplog.text
 
 
-def _fail(_opts):
+def _fail(*_, **__):
     raise HolodeckError("Pillar: is broken")
 
 
@@ -429,8 +450,8 @@ def _as(world, scheme):
 
 def _lay(world, commit=NEW):
     desk = pushes.Desk(world.opts)
-    facts = {"branch": "main", "commit": commit, "forced": False, "pusher": "ann",
-             "followers": ["f"]}  # fmt: skip
+    facts = {"branch": "main", "commit": commit, "forced": False, "befores": [],
+             "pusher": "ann", "followers": ["f"]}  # fmt: skip
     return desk.lay(_KEY, facts, world.records.reserve)
 
 
@@ -480,6 +501,211 @@ def test_forge_that_fails_fails_no_release(world, forge, monkeypatch, answers):
     lines = json.loads((pushes.Desk(world.opts).told / "f.json").read_text())["lines"]
     assert any(f"the forge was not told: HTTP Error {answers[:3]}" in x for x in lines)
     assert "a-token-of-the-forge" not in "".join(lines)
+
+
+def _no_space(*_args, **_options):
+    raise OSError(28, "No space left on device")
+
+
+def test_full_disk_of_what_is_told_harms_no_release(world, receiver, monkeypatch):
+    """Who follows a push hears nothing more; the release goes on as ever."""
+    _head(monkeypatch, NEW, OLD)
+    receiver.reaction(_TAG, _data(_body()))
+    write, told = pushes.files.write_atomic, pushes.Desk(world.opts).told
+
+    def full(path, *words, **options):
+        return (_no_space if path.parent == told else write)(path, *words, **options)
+
+    monkeypatch.setattr(pushes.files, "write_atomic", full)
+    assert [each["state"] for each in _work(world)] == ["good"]
+
+
+@pytest.mark.parametrize(
+    "found", ["sdb://vault/key", "", None, {"a": 1}, b"x", "short"]
+)
+def test_secret_that_sdb_does_not_have_counts_for_nothing(
+    world, receiver, monkeypatch, found, caplog
+):
+    """Neither its name nor what is too short is a secret; the other one counts."""
+    monkeypatch.setattr(pillar.salt.utils.sdb, "sdb_get", lambda *_, **__: found)
+    for guess in ("sdb://vault/key", "short", "x"):
+        assert receiver.reaction(_TAG, _data(_body(), guess)) == {}
+    assert "without a secret" in caplog.text
+    assert receiver.reaction(_TAG, _data(_body()))
+
+
+def test_sdb_that_fails_stops_that_secret_alone(world, receiver, monkeypatch):
+    """A vault that is sealed keeps no other service from its releases."""
+    monkeypatch.setattr(pillar.salt.utils.sdb, "sdb_get", _no_space)
+    assert receiver.reaction(_TAG, _data(_body()))
+
+
+def test_webhook_that_could_not_be_taken_in_can_be_sent_again(
+    world, receiver, monkeypatch, caplog
+):
+    """A full disk, a cache that is away: nothing is marked as done."""
+    data = _data(_body())
+    with monkeypatch.context() as patch:
+        patch.setattr(type(receiver._records), "reserve", _no_space)
+        assert receiver.reaction(_TAG, data) == {}
+    assert "lost, OSError" in caplog.text
+    assert receiver.reaction(_TAG, data)
+
+
+def test_webhook_whose_worker_was_not_woken_wakes_it_the_second_time(
+    world, receiver, monkeypatch
+):
+    """Sent again, it finds the push that waits."""
+    data = _data(_body())
+    with monkeypatch.context() as patch:
+        patch.setattr(pushes.Desk, "should_wake", _no_space)
+        assert receiver.reaction(_TAG, data) == {}
+    assert receiver.reaction(_TAG, data)
+
+
+def test_branch_nobody_takes_keeps_no_other_back(world, receiver):
+    """Of a webhook with several branches each is looked at alone."""
+    service = world.definition.services["guestbook"]
+    _as(world, "bitbucket")
+    world.definition.services["guestbook"] = dataclasses.replace(
+        world.definition.services["guestbook"], repository="git@forge:team/g.git"
+    )
+    change = {"new": {"type": "branch", "target": {"hash": NEW}}}
+    for names in (("main", "other"), ("other", "main"), ("x#1", "main")):
+        changes = [{"new": {**change["new"], "name": name}} for name in names]
+        body = json.dumps({"repository": {"full_name": "team/g"}, "n": names,
+                           "push": {"changes": changes}})  # fmt: skip
+        mac = hmac.new(_SECRET.encode(), body.encode(), "sha256").hexdigest()
+        headers = {"X-Hub-Signature": f"sha256={mac}", "X-Event-Key": "repo:push"}
+        pushes.Desk(world.opts).done(_KEY)
+        receiver.reaction(_TAG, {"body": body, "headers": headers})
+        assert pushes.Desk(world.opts).take(_KEY)["branch"] == "main"
+    assert service.webhook["scheme"] == "holodeck"
+
+
+def test_release_by_hand_that_was_faster_is_waited_for(world, receiver, monkeypatch):
+    """A push that finds the lock taken at the last moment is released after it."""
+    _head(monkeypatch, NEW, OLD)
+    receiver.reaction(_TAG, _data(_body()))
+    real, refused = pushing.release.release, []
+
+    def release(*args, **options):
+        if not refused:
+            refused.append(1)
+            raise locks.LockedError("being released")
+        return real(*args, **options)
+
+    monkeypatch.setattr(pushing.release, "release", release)
+    assert [each["state"] for each in _work(world)] == ["good"]
+
+
+def test_forced_push_stays_so_when_another_joins_it(world, receiver, monkeypatch):
+    """So does a push taken back from the very commit that runs, where no flag is."""
+    for first in ({"forced": True}, {"before": OLD[:-1] + "1"}):
+        receiver.reaction(_TAG, _data(_body(n=str(first), **first)))
+        receiver.reaction(_TAG, _data(_body(THIRD, n=str(first))))
+        push = pushes.Desk(world.opts).take(_KEY)
+        assert (push["forced"], bool(push["befores"])) == (
+            "forced" in first, "before" in first,
+        )  # fmt: skip
+        assert len(push["followers"]) == 2
+        pushes.Desk(world.opts).done(_KEY)
+
+
+def test_push_that_says_what_it_takes_back_may(world, receiver, monkeypatch):
+    """Forges without a flag say from which commit the branch was moved."""
+    _head(monkeypatch, NEW, OLD, THIRD)
+    receiver.reaction(_TAG, _data(_body(NEW)))
+    _work(world)
+    _head(monkeypatch, THIRD, NEW)
+    monkeypatch.setattr(building, "history", lambda *_, **__: [])
+    receiver.reaction(_TAG, _data(_body(THIRD, before=NEW)))
+    assert [each["state"] for each in _work(world)] == ["good"]
+
+
+def test_ancestry_that_cannot_be_asked_for_refuses(world, receiver, monkeypatch):
+    """A builder that is silent makes no older commit a newer one."""
+    _head(monkeypatch, THIRD, OLD)
+    monkeypatch.setattr(building, "history", _fail)
+    receiver.reaction(_TAG, _data(_body(THIRD)))
+    [outcome] = _work(world)
+    assert outcome["state"] in {"failed", "bad"}
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
+
+
+def test_promised_number_holds_after_a_push_that_was_refused(
+    world, receiver, monkeypatch
+):
+    """What the pusher reads is the release's number, whatever came before."""
+    _head(monkeypatch, NEW, OLD)
+    _lay(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "resolve", _unknown)
+        assert _work(world)[0]["state"] == "refused"
+    promised = _lay(world)["release"]
+    assert [each["release"] for each in _work(world)] == [promised]
+    assert world.records.find(promised)["status"] == "good"
+
+
+def test_pushers_beyond_twenty_hear_that_later_ones_go_on(world, receiver):
+    """Nobody's terminal waits for ever."""
+    for number in range(25):
+        receiver.reaction(_TAG, _data(_body(n=number)))
+    told = [json.loads(p.read_text()) for p in pushes.Desk(world.opts).told.iterdir()]
+    states = [each["state"] for each in told]
+    assert (states.count("superseded"), states.count("waiting")) == (5, 20)
+
+
+def test_world_that_does_not_open_is_told(world, receiver):
+    """Pillar that broke since is the pusher's answer, and the push is done with."""
+    body = _body()
+    receiver.reaction(_TAG, _data(body))
+    pushing.work_off(world.opts, _KEY, _fail)
+    assert _told(world, body)["state"] == "failed"
+    assert "Pillar: is broken" in _told(world, body)["lines"][-1]
+    assert not pushes.Desk(world.opts).left(_KEY)
+
+
+@pytest.mark.parametrize("answer", [b"", b"no http\r\n\r\n"])
+def test_forge_that_speaks_no_http_fails_no_release(
+    world, forge, monkeypatch, answer, caplog
+):
+    """Nor does a token that makes no header show itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_answers, args=(server, answer), daemon=True).start()
+        service = world.definition.services["guestbook"]
+        api = f"http://127.0.0.1:{server.getsockname()[1]}"
+        status = {"api": api, "token": "a-token\nof-the-forge"}
+        for token in ("a-token-of-the-forge", "a-token\nof-the-forge"):
+            webhook = {"scheme": "github", "secrets": [_SECRET],
+                       "status": {**status, "token": token}}  # fmt: skip
+            world.definition.services["guestbook"] = dataclasses.replace(
+                service, webhook=webhook
+            )
+            _head(monkeypatch, NEW, OLD)
+            _lay(world)
+            assert _work(world)[0]["state"] in {"good", "unchanged"}
+    assert "of-the-forge" not in caplog.text
+    told = "".join(p.read_text() for p in pushes.Desk(world.opts).told.iterdir())
+    assert "of-the-forge" not in told
+
+
+def _answers(server, answer):
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            connection.recv(65536)
+            connection.sendall(answer)
+            connection.close()
+
+
+def test_detached_process_has_a_control_group_of_its_own(tmp_path, monkeypatch):
+    """Where systemd is, a restart of the master's unit does not end releases."""
+    monkeypatch.setattr(detached, "_SYSTEMD", tmp_path)
+    monkeypatch.setattr(detached.shutil, "which", lambda _name: "/usr/bin/systemd-run")
+    assert detached.apart()[:2] == ["systemd-run", "--scope"]
+    monkeypatch.setattr(detached, "_SYSTEMD", tmp_path / "none")
+    assert detached.apart() == []
 
 
 def test_schemes_of_the_documentation_are_those_of_the_code():

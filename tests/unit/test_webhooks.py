@@ -37,7 +37,7 @@ _SERVER = {
     "repository": {"slug": "guestbook", "project": {"key": "TEAM"}},
     "actor": {"name": "ann"},
     "changes": [
-        {"ref": {"id": "refs/heads/main"}, "toHash": _COMMIT, "type": "UPDATE"},
+        {"ref": {"id": "refs/heads/main"}, "fromHash": _BEFORE, "toHash": _COMMIT},
         {"ref": {"id": "refs/heads/old"}, "toHash": _GONE, "type": "DELETE"},
     ],
 }  # fmt: skip
@@ -87,7 +87,7 @@ _WAYS = {
     "gitlab-token": (_token, _SECRET, _GITLAB),
     "gitea": (_gitea, _SECRET, _GITHUB),
     "bitbucket": (_bitbucket, _SECRET, _CLOUD),
-    "holodeck": (_own, _SECRET, _GITHUB),
+    "holodeck": (_own, _SECRET, {**_GITHUB, "service": "guestbook"}),
 }
 
 
@@ -98,7 +98,7 @@ def _verify(scheme, headers, body, secrets, now=_NOW):
 def _pushes(scheme, told, **headers):
     body = told if isinstance(told, str) else json.dumps(told)
     sent = {**_WAYS[scheme][0](body), **headers}
-    return webhooks.pushes(scheme, sent, body, _REPOSITORY)
+    return webhooks.pushes(scheme, sent, body, "guestbook", _REPOSITORY)
 
 
 @pytest.fixture(params=webhooks.SCHEMES)
@@ -119,7 +119,7 @@ def test_genuine_push_is_taken(way):
     """Each scheme's own signature, and its own way to tell of a push."""
     scheme, headers, secret, body = way
     _verify(scheme, headers(body), body, ["the-new-one", secret])
-    [push] = webhooks.pushes(scheme, headers(body), body, _REPOSITORY)
+    [push] = webhooks.pushes(scheme, headers(body), body, "guestbook", _REPOSITORY)
     assert (push.branch, push.commit, push.pusher) == ("main", _COMMIT, "ann")
     assert push.forced == (scheme == "bitbucket")
 
@@ -128,7 +128,21 @@ def test_bitbucket_server_tells_it_otherwise():
     """Its references, its names; the branch that is gone is no push."""
     key = {"X-Event-Key": "repo:refs_changed"}
     [push] = _pushes("bitbucket", _SERVER, **key)
-    assert (push.branch, push.commit) == ("main", _COMMIT)
+    assert (push.branch, push.commit, push.before) == ("main", _COMMIT, _BEFORE)
+
+
+def test_odd_branch_keeps_no_other_from_being_released():
+    """One that breaks a rule is left out; alone it is refused."""
+    odd = {"ref": {"id": "refs/heads/fix#1"}, "toHash": _COMMIT}
+    told = {**_SERVER, "changes": [odd, *_SERVER["changes"]]}
+    key = {"X-Event-Key": "repo:refs_changed"}
+    assert [push.branch for push in _pushes("bitbucket", told, **key)] == ["main"]
+
+
+def test_own_webhook_is_for_one_service_alone():
+    """Two services may have one secret, and not each other's pushes."""
+    with pytest.raises(webhooks.RefusedError, match="for another service"):
+        _pushes("holodeck", {**_GITHUB, "service": "other"})
 
 
 def test_forged_webhook_is_refused(way):
@@ -241,7 +255,7 @@ def test_pusher_is_plain_words_or_nobody(name):
 def test_repository_is_known_by_its_last_names(url):
     """A master may reach the forge by another name than its webhooks have."""
     body = json.dumps(_GITHUB)
-    assert webhooks.pushes("github", _github(body), body, url)
+    assert webhooks.pushes("github", _github(body), body, "guestbook", url)
 
 
 _JSON = strategies.recursive(
