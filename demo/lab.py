@@ -140,6 +140,7 @@ class Lab:
         for name in ("bin", "git", "pillar", "cache/holodeck/store"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         providers.mkdir(parents=True, exist_ok=True)
+        (self.conf / "master").touch(mode=0o600)
         (self.conf / "master").write_text(_MASTER.format(**values))
         (self.conf / "minion").write_text(_MINION.format(**values))
         (providers / "local.conf").write_text(_PROVIDER.format(**values))

@@ -20,8 +20,6 @@ TAG = "salt/netapi/hook/holodeck/"
 # Rendering pillar takes longer than any flood may cost.
 _DEFINITION_S = 10
 _LOG_EVERY_S = 10
-_SHOWN = 60
-
 
 _receivers = {}
 
@@ -197,7 +195,9 @@ class Receiver:
             if signatures.is_secret(scheme, secret):
                 yield secret
             else:
-                self._say(service.name, "without a secret", f"{text}: is too short")
+                # Only what sdb has is looked at here for the first time.
+                why = f"{text}: is short, or has spaces in it"
+                self._say(service.name, "without a secret", why)
 
     def _refresh(self):
         now = time.monotonic()
