@@ -61,8 +61,7 @@ class Records:
     def _counting(self, service, environment):
         """Yield the highest number of a record, and of a reserved one too."""
         with lock.held(self._home / "holodeck" / "locks" / "numbers"):
-            keys = self._cache.list(_bank(service, environment))
-            last = max(map(int, keys), default=0)
+            last = max(map(int, self._keys(service, environment)), default=0)
             kept = self._read("holodeck/reserved", f"{environment}.{service}")
             yield last, max(last, kept or 0)
 
@@ -116,9 +115,18 @@ class Records:
     def _newest_first(self, service, environment):
         """Yield records as they are asked for: each is read from the cache."""
         bank = _bank(service, environment)
-        for key in sorted(self._cache.list(bank), reverse=True):
+        for key in sorted(self._keys(service, environment), reverse=True):
             if record := self._read(bank, key):
                 yield record
+
+    def _keys(self, service, environment):
+        """
+        Return the keys of the records of a service in an environment.
+
+        Salt's localfs lists too what a process left that was killed as it wrote.
+        """
+        listed = self._cache.list(_bank(service, environment))
+        return [key for key in listed if str(key).isdecimal()]
 
     def unfinished(self, service, environment):
         """Return the newest record when it is of a release that has not ended."""
@@ -198,7 +206,8 @@ class Records:
     def bundles(self):
         """Return ``{key: manifest}`` of every known bundle."""
         keys = self._cache.list("holodeck/bundles")
-        return {key: self._read("holodeck/bundles", key) for key in keys}
+        found = {key: self._read("holodeck/bundles", key) for key in keys}
+        return {key: manifest for key, manifest in found.items() if manifest}
 
     def forget_bundle(self, key):
         """Forget a bundle."""

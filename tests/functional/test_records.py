@@ -167,3 +167,16 @@ def test_freeze_is_kept_until_it_is_taken_away(memory, opts):
     assert memory.freeze("guestbook", "staging") is None
     memory.keep_freeze("guestbook", "demo")
     assert memory.freeze("guestbook", "demo") is None
+
+
+def test_what_a_killed_writer_left_stops_no_release(tmp_path):
+    """Salt's cache writes beside the record first; a kill leaves that, and lists it."""
+    opts = {**salt.config.master_config(None), "cachedir": str(tmp_path)}
+    memory = records.Records(opts)
+    memory.begin("guestbook", "demo")
+    memory.keep_bundle("0" * 16, {"name": "guestbook"})
+    for bank in ("releases/demo/guestbook", "bundles"):
+        (tmp_path / "holodeck" / bank / "tmpom881wiu").write_bytes(b"half")
+    assert memory.begin("guestbook", "demo")["number"] == 2
+    assert [each["number"] for each in memory.history("guestbook", "demo")] == [2, 1]
+    assert list(memory.bundles()) == ["0" * 16]
