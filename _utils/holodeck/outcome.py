@@ -1,5 +1,8 @@
 """The four things a state can say, and what a failed run of states said."""
 
+#: What Salt puts in the place of what is larger than its ``max_event_size``.
+TRIMMED = "VALUE_TRIMMED"
+
 
 def unchanged(name, comment):
     """Everything is as it should be."""

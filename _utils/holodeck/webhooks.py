@@ -11,13 +11,11 @@ import json
 import re
 from dataclasses import dataclass
 
-from holodeck import names
+from holodeck import names, outcome
 from holodeck import webhook_signatures as signatures
 
 #: Seconds that the clocks of sender and master may differ, where the time is signed.
 CLOCK_S = 300
-#: What Salt hands on must fit twice into ``max_event_size``, 1 MiB by default.
-TRIMMED = "VALUE_TRIMMED"
 
 _BODY_MAX = 8 << 20
 _GONE = "0" * 40
@@ -73,7 +71,8 @@ def verify(scheme, secrets, headers, body, now):
     now
         The time in seconds since the epoch.
     """
-    if not isinstance(body, str) or body == TRIMMED:
+    # It must fit twice into that, 1 MiB by default.
+    if not isinstance(body, str) or body == outcome.TRIMMED:
         raise RefusedError(
             "its body was cut by Salt, because it is larger than half of the master's "
             "`max_event_size`; raise that"

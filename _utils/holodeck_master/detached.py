@@ -22,7 +22,7 @@ def apart():
     return []
 
 
-def start(opts, function, arguments):
+def start(opts, function, options):
     """
     Start ``salt-run FUNCTION NAME=VALUE …`` for this master; return its log.
 
@@ -31,10 +31,10 @@ def start(opts, function, arguments):
     opts
         The master's configuration.
 
-    Arguments:
+    options
         ``{name: value}``, each a name without spaces and quotes.
     """
-    words = [f"{name}={value}" for name, value in arguments.items()]
+    words = [f"{name}={value}" for name, value in options.items()]
     log = Path(opts["cachedir"], "holodeck", "runs", "-".join([function, *words]))
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     conf = str(Path(opts["conf_file"]).parent)

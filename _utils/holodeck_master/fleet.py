@@ -27,7 +27,6 @@ _PROBE_EVERY_S = 4
 _PROBES = 5
 # How long a master may be away between two calls: a restart, an upgrade.
 _RESTART_S = 60
-_TRIMMED = "VALUE_TRIMMED"
 
 
 @dataclass(frozen=True)
@@ -220,7 +219,7 @@ def _is_trimmed(value):
         return any(map(_is_trimmed, value.values()))
     if isinstance(value, list):
         return any(map(_is_trimmed, value))
-    return value == _TRIMMED
+    return value == outcome.TRIMMED
 
 
 def _shown(value):

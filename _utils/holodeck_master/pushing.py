@@ -3,7 +3,7 @@
 import contextlib
 import time
 
-from holodeck import commit_status
+from holodeck import commit_status, names
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     building,
@@ -119,13 +119,14 @@ class _Check:
             not self._is_known(run, pushed) or self._is_older(run, new, pushed)
         ):
             raise RefusedReleaseError(
-                f"Commit {pushed[:12]}: was pushed, and the git server gives the "
-                f"builder {new[:12]}; push again when it has the other."
+                f"Commit {names.short(pushed)}: was pushed, and the git server gives "
+                f"the builder {names.short(new)}; push again when it has the other."
             )
         if last not in {None, new} and not meant and self._is_older(run, new, last):
             raise RefusedReleaseError(
-                f"Commit {new[:12]}: is older than {last[:12]}, which runs. To go "
-                "back, use `holodeck.rollback`, or release the commit by its id."
+                f"Commit {names.short(new)}: is older than {names.short(last)}, which "
+                "runs. To go back, use `holodeck.rollback`, or release the commit by "
+                "its id."
             )
 
     def _is_known(self, run, commit):
