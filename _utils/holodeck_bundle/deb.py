@@ -5,8 +5,10 @@ dpkg learns of a layer by a package whose files it is told to leave alone
 (``--path-exclude``).
 """
 
+import errno
 import hashlib
 import io
+import os
 import time
 from pathlib import Path
 
@@ -32,10 +34,17 @@ def packages():
 def extract(package_file, folder):
     """Unpack a package's files below the new folder ``folder``."""
     Path(folder).mkdir(parents=True)
-    process.pipe(
-        deb_words.stream_argv(str(package_file)), deb_words.unpack_argv(str(folder)),
-        umask=_UMASK,
-    )  # fmt: skip
+    unpack = deb_words.unpack_argv(str(folder))
+    try:
+        process.pipe(
+            deb_words.stream_argv(str(package_file)), unpack,
+            env=process.PLAIN, umask=_UMASK,
+        )  # fmt: skip
+    except errors.CommandError as error:
+        if deb_words.WROTE_LESS not in str(error):
+            raise
+        why = os.strerror(errno.ENOSPC)
+        raise errors.CommandError(f"{error}\n{why}") from error
 
 
 def label(folder):
