@@ -79,7 +79,7 @@ def verify(scheme, secrets, headers, body, now):
         )
     if len(body) > _BODY_MAX:
         raise RefusedError(f"its body has more than {_BODY_MAX} characters")
-    headers = {str(name).lower(): str(value) for name, value in headers.items()}
+    headers = _by_name(headers)
     # Each is tried, so that the time tells nothing about which one it was.
     genuine = [
         secret
@@ -109,7 +109,7 @@ def pushes(scheme, headers, body, service, repository):
     :class:`RefusedError` for what breaks a rule; one branch of several that breaks it
     keeps no other from being released.
     """
-    headers = {str(name).lower(): str(value) for name, value in headers.items()}
+    headers = _by_name(headers)
     way = _SCHEMES[scheme]
     kind = next((headers[name] for name in way.events if name in headers), "")
     if way.events and kind not in way.pushes:
@@ -145,6 +145,11 @@ def pushes(scheme, headers, body, service, repository):
 def digest(body):
     """Return what tells one body from all others; the delivery's id is not signed."""
     return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _by_name(headers):
+    """Return headers as ``{name in lower case: text}``."""
+    return {str(name).lower(): str(value) for name, value in headers.items()}
 
 
 def _push(ref, before, commit, forced, told):

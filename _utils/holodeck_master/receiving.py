@@ -155,22 +155,25 @@ class Receiver:
             if name in environment.services
             and environment.services[name].push == branch
         ]
+        why = (
+            f"no environment takes pushes of {branch}: `push: {branch}` in the "
+            "service's place would say so"
+        )
         for template in self._definition.templates.values():
             placement = template.services.get(name)
             if not (placement and ephemeral.matches(placement.push, branch)):
                 continue
-            made = self._registry.add(template, branch, self._clock())
-            if made is None:
-                raise webhooks.IgnoredError(
-                    f"there are {template.ephemeral['most']} environments after "
-                    f"{template.name} already; `holodeck.destroy` one, or wait"
-                )
-            found.append(made)
-        if not found:
-            raise webhooks.IgnoredError(
-                f"no environment takes pushes of {branch}: `push: {branch}` "
-                "in the service's place would say so"
+            if made := self._registry.add(template, branch, self._clock()):
+                found.append(made)
+                continue
+            why = (
+                f"there are {template.ephemeral['most']} environments after "
+                f"{template.name} already; `holodeck.destroy` one, or wait"
             )
+            if found:
+                self._say(name, f"has no environment after {template.name}", why)
+        if not found:
+            raise webhooks.IgnoredError(why)
         return list(dict.fromkeys(found))
 
     def _service(self, name):

@@ -126,6 +126,22 @@ def test_no_more_environments_than_may_be(world, destroyed, ends):
     assert len(registry.Registry(world.opts).all()) == 2
 
 
+def test_fixed_environment_takes_its_branch_beside_a_full_template(world, monkeypatch):
+    """What has no room for one more environment keeps no other from its push."""
+    fixed = world.definition.environments["demo"]
+    placement = dataclasses.replace(fixed.services["guestbook"], push="feature/c")
+    fixed = dataclasses.replace(fixed, services={"guestbook": placement})
+    definition = dataclasses.replace(
+        world.definition, environments={**world.definition.environments, "demo": fixed},
+        templates=world.definition.templates,
+    )  # fmt: skip
+    monkeypatch.setattr(pillar, "load", lambda opts: _extended(definition, opts))
+    assert _push(world, "feature/a")
+    assert _push(world, "feature/b")
+    assert list(_push(world, "feature/c")) == ["push of guestbook to demo"]
+    assert len(registry.Registry(world.opts).all()) == 2
+
+
 def test_push_while_it_is_tested_keeps_it(world, destroyed, ends):
     """The next commit of the branch is released to the hosts that are there."""
     _push(world)
