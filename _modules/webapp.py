@@ -288,6 +288,7 @@ def _service_status(name):
     return {
         "commit": summary["commit"],
         "deployment": names.deployment(summary["commit"], summary["config"]),
+        "deployments": deployments.existing(name),
         "running": health.running_commit(seen),
         "pids": health.pids(seen),
         "turn": deployments.last_turn(name),

@@ -68,21 +68,27 @@ class Fleet:
 
         Raises :class:`CallFailedError` naming each host that failed or was lost.
         """
-        replies = self.ask(hosts, function, deadline_s, **arguments)
+        return self.call_groups([(hosts, arguments)], function, deadline_s)
+
+    def call_groups(self, groups, function, deadline_s=60):
+        """
+        Return what :meth:`call` does, of groups of hosts that are called at once.
+
+        groups
+            ``[(hosts, arguments), …]``, no host in two of them.
+        """
+        replies = self.ask_groups(groups, function, deadline_s)
         if not all(reply.ok for reply in replies.values()):
             raise CallFailedError(function, replies)
         return {host: reply.value for host, reply in replies.items()}
 
-    def ask_each(self, arguments, function, deadline_s=60):
-        """Return ``{host: Reply}`` of calls whose ``arguments`` differ by host."""
-        groups = [([host], own) for host, own in arguments.items()]
-        return self._run(groups, function, deadline_s)
-
     def ask(self, hosts, function, deadline_s=60, **arguments):
         """Return ``{host: Reply}``, one for each host of the list."""
-        return self._run([(sorted(set(hosts)), arguments)], function, deadline_s)
+        return self.ask_groups([(hosts, arguments)], function, deadline_s)
 
-    def _run(self, groups, function, deadline_s):
+    def ask_groups(self, groups, function, deadline_s=60):
+        """Return what :meth:`ask` does, of groups of hosts that are asked at once."""
+        groups = [(sorted(set(hosts)), arguments) for hosts, arguments in groups]
         if not any(hosts for hosts, _ in groups):
             raise HolodeckError(f"{function}: was called for no host at all.")
         with _Jobs(self._opts, self._client, self._patience_s) as jobs:

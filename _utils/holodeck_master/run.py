@@ -116,11 +116,7 @@ class Run:
 
     def reuse(self, target):
         """Take commit, bundle and deployment from an earlier record."""
-        found = self.world.fleet.call(
-            self.hosts, "webapp.has",
-            name=self.plan.service.name, deployment=target["deployment"],
-        )  # fmt: skip
-        without = sorted(host for host, here in found.items() if not here)
+        without = self.without(target["deployment"], self.hosts)
         if without:
             raise HolodeckError(
                 f"Rollback to {target['id']}: its configuration is no longer on "
@@ -228,6 +224,14 @@ class Run:
     def no_way(self):
         """Return the beginning of why nobody can go back."""
         return f"there is no way back to {self.served['id']}"
+
+    def without(self, deployment, hosts):
+        """Return those of the hosts that have not said that a deployment is there."""
+        return [
+            host
+            for host in hosts
+            if deployment not in self.service_on(host).get("deployments", [])
+        ]
 
     def service_on(self, host):
         """Return what a host said of the service, or ``{}``."""

@@ -30,15 +30,23 @@ class SuiteFailedError(HolodeckError):
         self.proof = proof
 
 
-def stage(world, plan, hosts, bundles):
-    """Install bundles beside what runs; every host must report the same bytes."""
+def stage(world, plan, placed):
+    """
+    Install bundles beside what runs; every host must report the same bytes.
+
+    placed
+        ``[(hosts, bundles), …]``, no host in two of them.
+    """
     told = (*spec.INSTALLED, "signature")
-    expected = rollout.expected_digests(bundles)
-    proven = world.fleet.call(
-        hosts, "bundle.stage", deadline_s=plan.rules.stage_s,
-        bundles=[{k: b[k] for k in told if k in b} for b in bundles],
-    )  # fmt: skip
-    wrong = rollout.unproven(proven, expected)
+    groups = [
+        (hosts, {"bundles": [{k: b[k] for k in told if k in b} for b in bundles]})
+        for hosts, bundles in placed
+    ]
+    proven = world.fleet.call_groups(groups, "bundle.stage", plan.rules.stage_s)
+    wrong = []
+    for hosts, bundles in placed:
+        expected = rollout.expected_digests(bundles)
+        wrong += rollout.unproven({host: proven[host] for host in hosts}, expected)
     if wrong:
         raise HolodeckError(
             f"Same bytes: {', '.join(wrong)} did not report the bundle's digests."
@@ -235,8 +243,9 @@ def _suite(world, plan, commit, dealt):
         }
         for tester, targets in dealt.items()
     }
-    replies = world.fleet.ask_each(
-        arguments, "webtest.run", deadline_s=plan.rules.suite_s + _GRACE_S
+    groups = [([tester], own) for tester, own in arguments.items()]
+    replies = world.fleet.ask_groups(
+        groups, "webtest.run", plan.rules.suite_s + _GRACE_S
     )
     answers = {tester: reply.value for tester, reply in replies.items() if reply.ok}
     lost = {tester: reply.error for tester, reply in replies.items() if not reply.ok}

@@ -16,10 +16,10 @@ def stage(run):
     if run.last:
         bundles.append(run.last["bundle"])
     _check_roots(run, bundles)
-    stages.stage(run.world, run.plan, run.hosts, bundles)
     _check_way_back(run)
-    testers = run.plan.environment.members("tester")
-    stages.stage(run.world, run.plan, testers, [run.record["suite"]])
+    testers = stages.testers(run.plan.environment)
+    placed = [(run.hosts, bundles), (testers, [run.record["suite"]])]
+    stages.stage(run.world, run.plan, placed)
     run.world.say("stage", f"{len(run.hosts)} hosts hold the same bytes")
 
 
@@ -50,13 +50,7 @@ def _check_roots(run, bundles):
 def _check_way_back(run):
     """Each host that runs the service has the configuration to go back to."""
     there = [host for host in run.hosts if run.service_on(host)]
-    if not (run.last and there):
-        return
-    found = run.world.fleet.call(
-        there, "webapp.has",
-        name=run.plan.service.name, deployment=run.last["deployment"],
-    )  # fmt: skip
-    without = [host for host in there if not found[host]]
+    without = run.last and run.without(run.last["deployment"], there)
     if without:
         run.world.say(
             "stage",

@@ -62,20 +62,26 @@ class Fleet:
 
     def call(self, hosts, function, deadline_s=60, **arguments):
         """Return the values, or raise as the real one does."""
-        replies = self.ask(hosts, function, deadline_s, **arguments)
-        return self._values(function, replies)
+        return self.call_groups([(hosts, arguments)], function, deadline_s)
 
-    def ask_each(self, arguments, function, deadline_s=60):
-        """Return the replies to calls that differ by host."""
-        replies = {}
-        for host, own in arguments.items():
-            replies[host] = self._reply(host, function, own)
-        self._watch()
-        return replies
+    def call_groups(self, groups, function, deadline_s=60):
+        """Return the values, or raise as the real one does."""
+        replies = self.ask_groups(groups, function, deadline_s)
+        if not all(reply.ok for reply in replies.values()):
+            raise fleet.CallFailedError(function, replies)
+        return {host: reply.value for host, reply in replies.items()}
 
     def ask(self, hosts, function, deadline_s=60, **arguments):
         """Return one reply for each host."""
-        replies = {host: self._reply(host, function, arguments) for host in hosts}
+        return self.ask_groups([(hosts, arguments)], function, deadline_s)
+
+    def ask_groups(self, groups, function, deadline_s=60):
+        """Return one reply for each host of the groups."""
+        replies = {
+            host: self._reply(host, function, arguments)
+            for hosts, arguments in groups
+            for host in hosts
+        }
         self._watch()
         return replies
 
@@ -89,11 +95,6 @@ class Fleet:
             return fleet.Reply(host, work(host, **arguments))
         except RefusedError as error:
             return fleet.Reply(host, error=str(error))
-
-    def _values(self, function, replies):
-        if not all(reply.ok for reply in replies.values()):
-            raise fleet.CallFailedError(function, replies)
-        return {host: reply.value for host, reply in replies.items()}
 
     def _step(self, text):
         self.steps.append(text)
@@ -132,6 +133,7 @@ class Fleet:
             status["services"]["guestbook"] = {
                 "commit": found.commit,
                 "deployment": found.deployment,
+                "deployments": sorted(found.kept),
                 "running": found.commit,
                 "fault": found.fault,
                 "pids": [found.pid],
@@ -269,9 +271,6 @@ class Fleet:
             "failures": [why] if broken else [],
             "seconds": 1,
         }
-
-    def _webapp_has(self, host, name, deployment):
-        return deployment in self.hosts[host].kept
 
     def _bundle_register(self, host):
         return []

@@ -60,13 +60,13 @@ def test_rollback_by_hand_goes_at_once(tmp_path):
 def test_phases_have_deadlines(tmp_path, monkeypatch):
     """Each phase asks hosts within the time that the definition gives it."""
     world = opened(tmp_path, hosts_s=7, build_s=8, stage_s=9)
-    asked, call = {}, world.fleet.call
+    asked, ask = {}, world.fleet.ask_groups
 
-    def noted(hosts, function, deadline_s=60, **arguments):
+    def noted(groups, function, deadline_s=60):
         asked[function] = deadline_s
-        return call(hosts, function, deadline_s, **arguments)
+        return ask(groups, function, deadline_s)
 
-    monkeypatch.setattr(world.fleet, "call", noted)
+    monkeypatch.setattr(world.fleet, "ask_groups", noted)
     world.fleet.hosts["demo-web1"].pack = "of yesterday"
     started(world, OLD)
     assert (asked["bundle.build_all"], asked["bundle.stage"]) == (8, 9)
