@@ -118,7 +118,7 @@ def build(name, commit, spec, stored=(), bases=()):
     return build_all(commit, {name: spec}, stored, {name: bases})[name]
 
 
-def build_all(commit, specs, stored=(), bases=None):
+def build_all(commit, specs, stored=(), bases=None, mark=""):
     """
     Build several bundles of one commit at the same time.
 
@@ -130,6 +130,8 @@ def build_all(commit, specs, stored=(), bases=None):
         SHA-256 of packages that the master has and need not be pushed.
     bases
         ``{bundle name: layers that hosts have already}``.
+    mark
+        That of the pillar which is meant, as in :py:func:`stage`.
 
     Returns ``{bundle name: manifest}``.
 
@@ -142,7 +144,7 @@ def build_all(commit, specs, stored=(), bases=None):
     _commit(commit)
     # Salt's dunders are bound to this thread: what needs them is taken here.
     packers = {name: _packer(spec) for name, spec in specs.items()}
-    private = _pillar().get("indexes", [])
+    private = _pillar(mark).get("indexes", [])
     with concurrent.futures.ThreadPoolExecutor() as pool:
         jobs = {
             name: pool.submit(
@@ -195,9 +197,14 @@ def install(name, commit, layers, provenance=None, signature=""):
 
         salt 'web1' bundle.install guestbook 4f2c1e9... layers='[…]'
     """
+    demanded = _pillar().get("signing")
+    return _install(demanded, name, commit, layers, provenance, signature)
+
+
+def _install(demanded, name, commit, layers, provenance=None, signature=""):
     _check_layers(_name(name), _commit(commit), layers)
     bundle = {"name": name, "commit": commit, "layers": layers}
-    _check_signature({**bundle, "provenance": provenance or {}}, signature)
+    _check_signature({**bundle, "provenance": provenance or {}}, signature, demanded)
     _install_needs(name, layers)
     kind = _kind()
     with hands.exclusive():
@@ -219,12 +226,15 @@ def install(name, commit, layers, provenance=None, signature=""):
     }
 
 
-def stage(bundles):
+def stage(bundles, mark=""):
     """
     Install several bundles; return the digests of all.
 
     bundles
         A list of ``{name, commit, layers, provenance, signature}``.
+    mark
+        That of the pillar which is meant: where ``holodeck:mark`` of the one in
+        memory is the same, no other is compiled to see which signature is demanded.
 
     Returns ``{root: tree digest}``.
 
@@ -234,9 +244,9 @@ def stage(bundles):
 
         salt 'web1' bundle.stage '[{"name": "guestbook", …}]'
     """
-    digests = {}
+    digests, demanded = {}, _pillar(mark).get("signing")
     for bundle in bundles:
-        digests |= install(**bundle)["digest"]
+        digests |= _install(demanded, **bundle)["digest"]
     return digests
 
 
@@ -416,18 +426,17 @@ def _packer(spec):
     )
 
 
-def _pillar():
-    return pillar.own(__opts__, dict(__grains__))
+def _pillar(mark=""):
+    return pillar.own(__opts__, dict(__grains__), __pillar__, mark)
 
 
-def _check_signature(bundle, signature):
+def _check_signature(bundle, signature, demanded):
     """
     Refuse what no demanded key signed, before a byte of it is fetched.
 
     What is here already, receipt and bytes, stays legal when keys change: otherwise
     no host could go back to what it ran before signatures were asked for.
     """
-    demanded = _pillar().get("signing")
     if demanded is None and signing.KEYRING.exists():
         raise errors.HolodeckError(
             f"Bundle {bundle['name']}: this host has demanded signatures, and its "

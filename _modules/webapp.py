@@ -18,16 +18,19 @@ from holodeck_webapp import deployments, health
 __func_alias__ = {"health_": "health"}
 
 
-def configure(name, commit):
+def configure(name, commit, mark=""):
     """
     Write the units and the configuration of a commit; switch nothing.
 
-    The settings come from this minion's pillar, compiled anew.
+    The settings come from this minion's pillar.
 
     name
         The service.
     commit
         The full commit id.
+    mark
+        That of the pillar which is meant: where ``holodeck:mark`` of the one in
+        memory is the same, no other is compiled.
 
     Returns the deployment's name.
 
@@ -40,13 +43,13 @@ def configure(name, commit):
 
         salt 'web1' webapp.configure guestbook 4f2c1e9...
     """
-    deployment = _deployment(name, commit)
+    deployment = _deployment(name, commit, mark)
     with errors.of_disk(f"Configuration of {name}"):
         deployments.write(deployment)
     return deployment.name
 
 
-def switch(name, commit, deployment=None, timeout_s=60, order=0):
+def switch(name, commit, deployment=None, timeout_s=60, order=0, mark=""):
     """
     Run a commit in place of what runs now, and wait until it is healthy.
 
@@ -65,6 +68,8 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0):
     order
         A number that grows from call to call of a release. One that is lower
         than the last is refused: it is a job that was taken for lost.
+    mark
+        As in :py:func:`configure`.
 
     Returns ``{"deployment": name, "changes": {…}}``.
 
@@ -79,8 +84,8 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0):
         salt 'web1' webapp.switch guestbook 4f2c1e9...
     """
     known = deployment and has(name, deployment)
-    mended = known and _mend(name, commit, deployment)
-    wanted = deployment if known else configure(name, commit)
+    mended = known and _mend(name, commit, deployment, mark)
+    wanted = deployment if known else configure(name, commit, mark)
     summary = deployments.summary(name, wanted)
     if summary["commit"] != commit or wanted != (deployment or wanted):
         raise errors.HolodeckError(
@@ -168,6 +173,8 @@ def status():
     """
     Return what this host is and runs: the pack, the platform, every service.
 
+    ``mark`` is that of the pillar in memory.
+
     CLI Example:
 
     .. code-block:: bash
@@ -176,9 +183,11 @@ def status():
     """
     return {
         "pack": pack.digest(Path(__file__).parent),
+        "mark": __pillar__.get("holodeck", {}).get("mark", ""),
         "platform": _platform(),
         "services": {
-            service: _service_status(service) for service in deployments.services()
+            service: health.standing(service, _current(service))
+            for service in deployments.services()
         },
     }
 
@@ -224,12 +233,12 @@ def _name(value):
     return value
 
 
-def _deployment(name, commit):
+def _deployment(name, commit, mark=""):
     if not names.is_commit(commit):
         raise SaltInvocationError(
             f"commit {commit!r}: should be a full commit id, 40 hex digits."
         )
-    slice_ = _pillar().get("services", {}).get(_name(name))
+    slice_ = _pillar(mark).get("services", {}).get(_name(name))
     if slice_ is None:
         raise errors.HolodeckError(
             f"Service {name}: pillar does not place it on {__opts__['id']}; see "
@@ -250,7 +259,7 @@ def _deployment(name, commit):
     )
 
 
-def _mend(name, commit, deployment):
+def _mend(name, commit, deployment, mark):
     """
     Write files of a deployment again that somebody changed; return whether it did.
 
@@ -258,14 +267,14 @@ def _mend(name, commit, deployment):
     """
     if not deployments.differences(name, deployment):
         return False
-    if wanted(name, commit) != deployment:
+    if _deployment(name, commit, mark).name != deployment:
         return False
-    configure(name, commit)
+    configure(name, commit, mark)
     return True
 
 
-def _pillar():
-    return pillar.own(__opts__, dict(__grains__))
+def _pillar(mark):
+    return pillar.own(__opts__, dict(__grains__), __pillar__, mark)
 
 
 def _platform():
@@ -279,21 +288,3 @@ def _current(name):
     if deployment is None:
         raise errors.HolodeckError(f"Service {name}: nothing is deployed on this host.")
     return deployment
-
-
-def _service_status(name):
-    deployment = _current(name)
-    summary = deployments.summary(name, deployment)
-    seen = health.look(summary)
-    return {
-        "commit": summary["commit"],
-        "deployment": names.deployment(summary["commit"], summary["config"]),
-        "deployments": deployments.existing(name),
-        "running": health.running_commit(seen),
-        "pids": health.pids(seen),
-        "turn": deployments.last_turn(name),
-        "changed": deployments.differences(name, deployment),
-        "overridden": health.overridden(seen),
-        "fault": health.fault(summary, seen),
-        "stranded": health.stranded(summary),
-    }

@@ -37,6 +37,7 @@ def run(
     allow_writes=False,
     bundle=None,
     reports=None,
+    mark="",
 ):
     r"""
     Run the suite and the checks of a service against each target.
@@ -74,6 +75,9 @@ def run(
         ``/opt/holodeck/SERVICE-suite/COMMIT`` by default.
     reports
         The folder for full reports; ``/var/lib/holodeck/webtest`` by default.
+    mark
+        That of the pillar which is meant: where ``holodeck:mark`` of the one in
+        memory is the same, no other is compiled for the suite's settings.
 
     Returns ``{"ok", "targets", "report", "sha256"}``. ``targets`` gives for each
     name ``state`` (``passed``, ``failed``, ``error``, ``timeout``, ``not-run``,
@@ -94,7 +98,7 @@ def run(
     """
     times = {"deadline_s": deadline_s, "test_s": test_s, "ready_s": ready_s}
     _check_arguments(name, commit, targets, checks, times)
-    settings = _settings(name)
+    settings = _settings(name, mark)
     end = time.monotonic() + deadline_s
     python, suite_folder = _tools(_bundle(name, commit, bundle), suite, checks)
     folder = _folder(reports, name, commit)
@@ -111,15 +115,16 @@ def run(
 
 
 def contract(
-    name, commit, target, contract, allow_writes=False, bundle=None, reports=None
-):
+    name, commit, target, contract, allow_writes=False, bundle=None, reports=None,
+    mark="",
+):  # fmt: skip
     r"""
     Hold a service's own OpenAPI schema against one target, by Schemathesis.
 
     It makes requests from the schema, valid ones and others, and looks at whether each
     answer is what the schema says.
 
-    name, commit, bundle, reports
+    name, commit, bundle, reports, mark
         As for :func:`run`. The bundle has Schemathesis where the service has a
         contract.
     target
@@ -158,7 +163,7 @@ def contract(
     folder = _folder(reports, name, commit)
     entry = contracts.run(
         folder, python, commit, target, contract,
-        allow_writes=allow_writes, settings=_settings(name),
+        allow_writes=allow_writes, settings=_settings(name, mark),
     )  # fmt: skip
     reporting.prune(folder.parents[1])
     return {**entry, "report": str(folder)}
@@ -258,9 +263,10 @@ def _folder(reports, name, commit):
     return reporting.new_folder(Path(reports or _REPORTS) / name / commit)
 
 
-def _settings(name):
+def _settings(name, mark):
     """Return what the definition gives to this suite; secrets stand in no job."""
-    suites = pillar.own(__opts__, dict(__grains__)).get("suites", {})
+    known = pillar.own(__opts__, dict(__grains__), __pillar__, mark)
+    suites = known.get("suites", {})
     return suites.get(name, {})
 
 

@@ -141,6 +141,7 @@ def _build(world, plan, commit, specs, bases):
     found = world.fleet.call(
         [builder], "bundle.build_all", deadline_s=plan.rules.build_s,
         commit=commit, specs=specs, stored=world.store.digests(), bases=bases,
+        mark=world.mark(plan.environment, "builder"),
     )  # fmt: skip
     for name in specs:
         manifest = found[builder].get(name, {})

@@ -48,6 +48,7 @@ def _ensure(world, environment, within_s):
         _prepare(world, environment, unprepared, within_s)
     stale = [host for host, reply in replies.items() if _is_stale(world, reply)]
     _update(world, sorted(set(stale) - set(unprepared)), within_s)
+    _refresh_pillar(world, environment, replies)
     # After the update: the balancers' state calls the pack's present code.
     _refresh_balancers(world, environment, set(unprepared), within_s)
     if stale:
@@ -113,6 +114,18 @@ def _update(world, hosts, within_s):
     if hosts:
         world.say("hosts", f"updating the pack on {_listing(hosts)}")
         world.fleet.call(hosts, "saltutil.sync_all", deadline_s=within_s)
+
+
+def _refresh_pillar(world, environment, replies):
+    """Let hosts keep the present pillar in memory: each call compiles one otherwise."""
+    marks = {role: world.mark(environment, role) for role in environment.hosts}
+    old = [
+        host
+        for host, reply in replies.items()
+        if reply.ok and reply.value.get("mark", "") != marks[environment.role_of(host)]
+    ]
+    if old:
+        world.fleet.ask(old, "saltutil.refresh_pillar", _STATUS_S, wait=True)
 
 
 def _is_stale(world, reply):

@@ -92,11 +92,9 @@ def slice_for(minion, definition, memory, is_busy):
         found = slices.balancer(definition, environment, addresses)
         return {**found, "address": addresses.get(minion)}
     if role != "web":
-        return slices.other(definition, environment, role)
-    digests = {
-        name: config_digest(memory, definition.services[name], placement)
-        for name, placement in environment.services.items()
-    }
+        found = slices.other(definition, environment, role)
+        return {**found, "mark": mark(memory, definition, environment, role)}
+    digests = _config_digests(memory, definition, environment)
     releases = {
         name: memory.last_good(name, environment.name) for name in environment.services
     }
@@ -106,7 +104,30 @@ def slice_for(minion, definition, memory, is_busy):
         for name in environment.services
         if is_busy(name, environment.name) or memory.unfinished(name, environment.name)
     }
-    return slices.web(definition, environment, digests, releases, busy)
+    found = slices.web(definition, environment, digests, releases, busy)
+    return {**found, "mark": mark(memory, definition, environment, role)}
+
+
+def mark(memory, definition, environment, role):
+    """
+    Return the keyed digest of what the definition gives to the hosts of a role.
+
+    It changes with nothing else: a host that has it in memory needs no new pillar.
+    A balancer has none, its part depends on addresses too.
+    """
+    if role == "balancer":
+        return ""
+    if role != "web":
+        return memory.config_digest(slices.other(definition, environment, role))
+    digests = _config_digests(memory, definition, environment)
+    return memory.config_digest(slices.web(definition, environment, digests, {}, ()))
+
+
+def _config_digests(memory, definition, environment):
+    return {
+        name: config_digest(memory, definition.services[name], placement)
+        for name, placement in environment.services.items()
+    }
 
 
 def setting_digests(memory, service, placement):

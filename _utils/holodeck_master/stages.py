@@ -35,18 +35,24 @@ def stage(world, plan, placed):
     Install bundles beside what runs; every host must report the same bytes.
 
     placed
-        ``[(hosts, bundles), …]``, no host in two of them.
+        ``{role: bundles}``.
     """
-    told = (*spec.INSTALLED, "signature")
+    environment, told = plan.environment, (*spec.INSTALLED, "signature")
     groups = [
-        (hosts, {"bundles": [{k: b[k] for k in told if k in b} for b in bundles]})
-        for hosts, bundles in placed
+        (
+            environment.members(role),
+            {
+                "bundles": [{k: b[k] for k in told if k in b} for b in bundles],
+                "mark": world.mark(environment, role),
+            },
+        )
+        for role, bundles in placed.items()
     ]
     proven = world.fleet.call_groups(groups, "bundle.stage", plan.rules.stage_s)
     wrong = []
-    for hosts, bundles in placed:
-        expected = rollout.expected_digests(bundles)
-        wrong += rollout.unproven({host: proven[host] for host in hosts}, expected)
+    for role, bundles in placed.items():
+        found = {host: proven[host] for host in environment.members(role)}
+        wrong += rollout.unproven(found, rollout.expected_digests(bundles))
     if wrong:
         raise HolodeckError(
             f"Same bytes: {', '.join(wrong)} did not report the bundle's digests."
@@ -112,6 +118,7 @@ def switch(world, plan, hosts, target, order):
         hosts, "webapp.switch", deadline_s=seconds + _BALANCER_S + _GRACE_S,
         name=plan.service.name, commit=target["commit"],
         deployment=target["deployment"], timeout_s=seconds, order=order,
+        mark=world.mark(plan.environment, "web"),
     )  # fmt: skip
 
 
@@ -138,6 +145,7 @@ def contract_on_host(world, plan, commit, host):
         name=plan.service.name, commit=commit, contract=contract,
         target=rollout.host_target(host, address, plan.service.port),
         allow_writes=plan.placement.allow_writes,
+        mark=world.mark(plan.environment, "tester"),
     )[tester]  # fmt: skip
     row = f"{host} contract"
     answers = {}
@@ -240,6 +248,7 @@ def _suite(world, plan, commit, dealt):
             "ready": plan.service.health,
             "ready_s": rules.ready_s,
             "allow_writes": plan.placement.allow_writes,
+            "mark": world.mark(plan.environment, "tester"),
         }
         for tester, targets in dealt.items()
     }

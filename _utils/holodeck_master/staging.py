@@ -17,8 +17,9 @@ def stage(run):
         bundles.append(run.last["bundle"])
     _check_roots(run, bundles)
     _check_way_back(run)
-    testers = stages.testers(run.plan.environment)
-    placed = [(run.hosts, bundles), (testers, [run.record["suite"]])]
+    # Without any there is a reason that says so.
+    stages.testers(run.plan.environment)
+    placed = {"web": bundles, "tester": [run.record["suite"]]}
     stages.stage(run.world, run.plan, placed)
     run.world.say("stage", f"{len(run.hosts)} hosts hold the same bytes")
 

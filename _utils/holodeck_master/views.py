@@ -86,7 +86,7 @@ def test(world, service, environment):
     if last is None:
         raise HolodeckError(f"{service} in {environment}: has no good release to test.")
     hosts = plan.environment.members("web")
-    stages.stage(world, plan, [(stages.testers(plan.environment), [last["suite"]])])
+    stages.stage(world, plan, {"tester": [last["suite"]]})
     return {
         "hosts": stages.suite_on_hosts(world, plan, last["commit"], hosts),
         "balancers": stages.suite_on_balancers(world, plan, last["commit"]),

@@ -47,6 +47,10 @@ class World:
         """The packages that hosts fetch."""
         return store.Store(self.opts)
 
+    def mark(self, environment, role):
+        """Return the mark of the pillar that a role's hosts should have."""
+        return pillar.mark(self.records, self.definition, environment, role)
+
     def text(self, name):
         """Return a file of the pack: a template, a lock."""
         return (self.texts / name).read_text(encoding="utf-8")

@@ -55,6 +55,24 @@ def fault(summary, seen):
     return _http_fault(summary["port"], summary["health"])
 
 
+def standing(service, deployment):
+    """Return how a service stands, whose current deployment is that one."""
+    summary = deployments.summary(service, deployment)
+    seen = look(summary)
+    return {
+        "commit": summary["commit"],
+        "deployment": names.deployment(summary["commit"], summary["config"]),
+        "deployments": deployments.existing(service),
+        "running": running_commit(seen),
+        "pids": pids(seen),
+        "turn": deployments.last_turn(service),
+        "changed": deployments.differences(service, deployment),
+        "overridden": overridden(seen),
+        "fault": fault(summary, seen),
+        "stranded": stranded(summary),
+    }
+
+
 def stranded(summary):
     """
     Return that the bundle's Python is gone, or ``None``.

@@ -72,6 +72,10 @@ class Host:
         (folder / "top.sls").write_text("base: {'*': [holodeck]}\n")
         (folder / "holodeck.sls").write_text(json.dumps({"holodeck": content}))
 
+    def remember(self, content):
+        """Have another ``holodeck`` part in memory than the pillar has now."""
+        self.functions.pack["__pillar__"] = {"holodeck": content}
+
     def call(self, function, *words, **options):
         """Call one of this pack's functions, as Salt loaded it."""
         return self.functions[f"bundle.{function}"](*words, **options)

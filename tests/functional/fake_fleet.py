@@ -54,6 +54,8 @@ class Fleet:
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
     wrong_bytes: str = ""
     homeless_code: str = ""
+    marks: dict = field(default_factory=dict)
+    refreshed: list = field(default_factory=list)
     probes: list = field(default_factory=list)
     latency: dict = field(default_factory=dict)
     broken_contract: bool = False
@@ -128,6 +130,7 @@ class Fleet:
 
     def _webapp_status(self, host):
         status = {"pack": "p", "platform": "Debian 12 x86_64", "services": {}}
+        status["mark"] = self.marks.get(host, "")
         found = self.hosts.get(host)
         if found and found.commit:
             status["services"]["guestbook"] = {
@@ -147,7 +150,10 @@ class Fleet:
         self._step(f"resolve {ref}")
         return {"main": NEW, "old": OLD, "third": THIRD}[ref]
 
-    def _bundle_build_all(self, host, commit, specs, stored, bases):
+    def _saltutil_refresh_pillar(self, host, wait):
+        self.refreshed.append(_short(host))
+
+    def _bundle_build_all(self, host, commit, specs, stored, bases, mark):
         self._step(f"build {LABELS[commit]}")
         return {name: self._manifest(host, name, commit) for name in specs}
 
@@ -169,7 +175,7 @@ class Fleet:
         }
         return {"name": name, "commit": commit, "layers": [layer]}
 
-    def _bundle_stage(self, host, bundles):
+    def _bundle_stage(self, host, bundles, mark):
         shown = " ".join(LABELS[bundle["commit"]] for bundle in bundles)
         self._step(f"stage {_short(host)} {shown}")
         wrong = host == self.wrong_bytes
@@ -212,7 +218,7 @@ class Fleet:
         assert queue, "a highstate may run just then"
         self.applied.append((_short(host), mods))
 
-    def _webapp_switch(self, host, name, commit, deployment, timeout_s, order):
+    def _webapp_switch(self, host, name, commit, deployment, timeout_s, order, mark):
         one = self.hosts[host]
         if order <= one.order:
             raise RefusedError("a later switch came before this one")

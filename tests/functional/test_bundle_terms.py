@@ -70,6 +70,16 @@ def test_install_unsigned_is_refused(demanding, made):
     _refused(demanding, made, "carries no signature, and this host demands one")
 
 
+def test_stage_takes_the_pillar_in_memory_by_its_mark_alone(demanding, made):
+    """An old pillar in memory, which demands nothing, counts only if it is meant."""
+    demanding.remember({"mark": "of yesterday", "signing": {}})
+    for meant in ({}, {"mark": "of today"}):
+        with pytest.raises(HolodeckError, match="carries no signature"):
+            demanding.call("stage", [made], **meant)
+    assert demanding.fetched == []
+    assert len(demanding.call("stage", [made], mark="of yesterday")) == 2
+
+
 def test_install_signed_by_another_key_is_refused(demanding, home, keys, made):
     """A key of the keyring that is not the demanded one does not do."""
     signature = signing.sign(made, keys[1], home.path)

@@ -96,6 +96,27 @@ def _remember(opts, addresses=True):
     )
 
 
+def test_mark_changes_with_the_definition_alone(opts, write):
+    """Releases leave it; another setting of a service or of its suite does not."""
+    text = (_PACK / "pillar/holodeck/example.sls").read_text()
+    write(text)
+    _remember(opts)
+    before = {host: _slice(opts, host)["holodeck"].get("mark") for host in _DEMO}
+    assert before["demo-web1"] == before["demo-web2"] != before["demo-tester1"]
+    assert before["demo-balancer1"] is None
+    with locks.held(opts, "guestbook", "demo", "a release"):
+        assert _slice(opts, "demo-web1")["holodeck"]["services"]["guestbook"]["busy"]
+        assert _slice(opts, "demo-web1")["holodeck"]["mark"] == before["demo-web1"]
+    write(text.replace("Welcome to the demo", "Welcome"))
+    assert _slice(opts, "demo-web1")["holodeck"]["mark"] != before["demo-web1"]
+    assert _slice(opts, "demo-tester1")["holodeck"]["mark"] == before["demo-tester1"]
+    definition = pillar.load(opts)
+    memory, environment = records.Records(opts), definition.environments["demo"]
+    for host, role in (("demo-web1", "web"), ("demo-tester1", "tester")):
+        meant = pillar.mark(memory, definition, environment, role)
+        assert _slice(opts, host)["holodeck"]["mark"] == meant
+
+
 def test_ext_pillar_error_is_of_our_hosts_alone(write, caplog):
     """A broken definition fails a host of ours, and leaves all other minions alone."""
     opts = write("holodeck: {services: {}}")
@@ -130,6 +151,7 @@ def test_ext_pillar_gives_each_role_its_own(opts):
     assert web["services"]["guestbook"]["settings"]["GREETING"] == "Welcome to the demo"
     assert web["services"]["guestbook"]["release"] is None
     tester = _slice(opts, "demo-tester1")["holodeck"]
+    assert len(tester.pop("mark")) == 64
     assert tester == {"environment": "demo", "role": "tester", "suites": {}}
     _remember(opts)
     balancer = _slice(opts, "demo-balancer1")["holodeck"]

@@ -73,6 +73,17 @@ def test_phases_have_deadlines(tmp_path, monkeypatch):
     assert asked["state.apply"] == 7
 
 
+def test_hosts_keep_the_present_pillar_in_memory(tmp_path):
+    """Where it is another one it is read anew, once, before anything is asked."""
+    world = opened(tmp_path)
+    environment = world.definition.environments["demo"]
+    marks = {h: world.mark(environment, environment.role_of(h))
+             for h in environment.all_members()}  # fmt: skip
+    world.fleet.marks = {**marks, "demo-web2": "of yesterday"}
+    assert started(world)["status"] == "good"
+    assert world.fleet.refreshed == ["web2"]
+
+
 def test_back_of_a_group_leaves_nobody_behind(tmp_path):
     """When one host of a group fails on its way back, the others get home."""
     world = served(tmp_path, count=4)

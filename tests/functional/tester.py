@@ -63,7 +63,7 @@ def given(monkeypatch):
     """What pillar gives to the suite: nothing, until a test puts something in."""
     settings = {}
     own = {"suites": {"guestbook": settings}}
-    monkeypatch.setattr(pillar, "own", lambda _opts, _grains: own)
+    monkeypatch.setattr(pillar, "own", lambda *_: own)
     return settings
 
 
