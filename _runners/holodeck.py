@@ -95,15 +95,16 @@ def push(service="", env="", background=False, **options):
     """
     if background:
         # This may be a thread of the master's reactor, which has other things to do.
-        words = {"service": service, "env": env}
-        return detached.start(__opts__, "holodeck.push", words)
+        return detached.start(__opts__, _PACK, service, env)
 
     def opened(say):
         return World.open(__opts__, _both(_say, say), _PACK)
 
     def work(_):
         # Each push has a world of its own, and hears why there is none.
-        return pushing.work_off(__opts__, _place(service, env), opened)
+        place = _place(service, env)
+        announce = pushing.announcer(__opts__, place)
+        return pushing.work_off(__opts__, place, opened, announce)
 
     return _answer("push", options, work, good=_are_good, world=lambda: None)
 

@@ -232,9 +232,14 @@ class Lab:
         with open(self.home / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
                 [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True, cwd="/",
+                stderr=log, start_new_session=True, cwd="/", env=_as_a_service(),
             )  # fmt: skip
         pidfile.write_text(f"{process.pid} {_start_time(process.pid)}\n")
+
+
+def _as_a_service():
+    """Return the environment without what a shell may have for Python, as units do."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
 
 def _alive(pidfile):

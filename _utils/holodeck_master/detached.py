@@ -1,14 +1,26 @@
-"""A runner in a process of its own, which outlives whoever started it."""
+"""
+Pushes released in a process of its own, which outlives whoever started it.
 
+It is not started by ``salt-run``, whose own start takes longer than most steps of a
+release: the grains of a minion that nobody asks for, and every runner there is.
+"""
+
+import logging
 import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import salt.config
+
+from holodeck_master import pushing
+from holodeck_master.world import World
+
+log = logging.getLogger(__name__)
 _LOG_BYTES = 1 << 20
 _SYSTEMD = Path("/run/systemd/system")
-_SALT_RUN = "import salt.scripts; salt.scripts.salt_run()"
+_UTILS = Path(__file__).resolve().parents[1]
 
 
 def apart():
@@ -22,30 +34,47 @@ def apart():
     return []
 
 
-def start(opts, function, options):
+def start(opts, pack_home, service, environment):
     """
-    Start ``salt-run FUNCTION NAME=VALUE …`` for this master; return its log.
+    Start a process that works off the pushes of a place; return its log.
 
-    What it prints stands in the log, after that of the ones before.
+    What it says stands in the log, after that of the ones before.
 
     opts
         The master's configuration.
-
-    options
-        ``{name: value}``, each a name without spaces and quotes.
+    pack_home
+        As for :meth:`holodeck_master.world.World.open`.
     """
-    words = [f"{name}={value}" for name, value in options.items()]
-    log = Path(opts["cachedir"], "holodeck", "runs", "-".join([function, *words]))
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    conf = str(Path(opts["conf_file"]).parent)
-    if log.exists() and log.stat().st_size > _LOG_BYTES:
-        log.unlink()
-    with open(log, "ab") as output:
+    place = Path(opts["cachedir"], "holodeck/runs", f"push-{environment}.{service}")
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if place.exists() and place.stat().st_size > _LOG_BYTES:
+        place.unlink()
+    words = [opts["conf_file"], str(pack_home), service, environment]
+    with open(place, "ab") as output:
         process = subprocess.Popen(
-            [*apart(), sys.executable, "-c", _SALT_RUN, "-c", conf, function, *words],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
+            [*apart(), sys.executable, "-m", __name__, *words],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=_UTILS,
             start_new_session=True,
         )  # fmt: skip
     # It leaves no zombie behind.
     threading.Thread(target=process.wait, daemon=True).start()
-    return str(log)
+    return str(place)
+
+
+def main(argv):
+    """Work off the pushes of a place, by the words that :func:`start` gives."""
+    conf_file, pack_home, service, environment = argv
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+    opts = salt.config.master_config(conf_file)
+
+    def opened(say):
+        return World.open(opts, say, Path(pack_home))
+
+    key = (service, environment)
+    announce = pushing.announcer(opts, key)
+    for outcome in pushing.work_off(opts, key, opened, announce):
+        log.warning("%(release)s is %(state)s: %(reason)s", outcome)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,7 +1,10 @@
 """Pushes released one after the other, the newest of each branch alone."""
 
 import contextlib
+import logging
 import time
+
+import salt.utils.event
 
 from holodeck import commit_status, names
 from holodeck_io.errors import HolodeckError
@@ -17,12 +20,29 @@ from holodeck_master import (
 )
 from holodeck_master.run import RefusedReleaseError
 
+log = logging.getLogger(__name__)
+#: What the tags of this pack's own events begin with; service and environment follow.
+TAG = "holodeck/push"
+
 _POLL_S = 1
 _TOLD = (records.BAD, records.ABORTED)
 _GOOD = (records.GOOD, pushes.UNCHANGED)
 
 
-def work_off(opts, key, open_world):
+def announcer(opts, key):
+    """Return what fires an event of a place on the master's bus, and never fails."""
+    bus = salt.utils.event.get_event("master", opts=opts, listen=False)
+
+    def announce(facts):
+        try:
+            bus.fire_event(facts, "/".join([TAG, *key]))
+        except Exception:  # a master that is just being restarted
+            log.warning("An event was not fired.", exc_info=True)
+
+    return announce
+
+
+def work_off(opts, key, open_world, announce=lambda _facts: None):
     """
     Release what was pushed to a place until nothing waits; return what came of each.
 
@@ -31,6 +51,9 @@ def work_off(opts, key, open_world):
     open_world
         Returns a :class:`~holodeck_master.world.World` that says to its argument what
         it does.
+    announce
+        Called with ``{"release", "state", "line"}`` for all that pushers are told;
+        :func:`announcer` makes events of it.
 
     Returns ``[{"release", "state", "reason"}, …]``; nothing where somebody else works.
     """
@@ -41,7 +64,7 @@ def work_off(opts, key, open_world):
             if not mine:
                 return done
             while push := desk.take(key):
-                done.append(_outcome(desk, key, push, open_world))
+                done.append(_outcome(desk, key, push, open_world, announce))
                 desk.done(key)
         if not desk.waits(key):
             return done
@@ -57,9 +80,9 @@ def _tidy(world, desk, environment):
         world.say("destroy", f"{error} `salt-run holodeck.expire` tries again.")
 
 
-def _outcome(desk, key, push, open_world):
+def _outcome(desk, key, push, open_world, announce):
     """Release one push, and tell those who follow it."""
-    teller = _Teller(desk, push)
+    teller = _Teller(desk, push, announce)
     try:
         world = open_world(teller.say)
         record = _released(desk, key, push, world, teller)
@@ -149,8 +172,8 @@ class _Check:
 class _Teller:
     """Tells those who follow a push, and the forge, how far it has come."""
 
-    def __init__(self, desk, push):
-        self._desk = desk
+    def __init__(self, desk, push, announce):
+        self._desk, self._announce = desk, announce
         self._forge, self._commit = None, None
         self.follow(push)
 
@@ -160,7 +183,7 @@ class _Teller:
 
     def say(self, phase, message):
         """Tell one more thing that is done."""
-        self._tell(state=pushes.RUNNING, line=f"{phase:>9}  {message}")
+        self._tell(f"{phase:>9}  {message}")
 
     def tell_forge(self, world, key, commit):
         """Tell the forge too from now on, of this commit."""
@@ -170,7 +193,7 @@ class _Teller:
         def tell(commit, state, words):
             why = forges.tell(world.opts, known, environment, commit, state, words)
             if why:
-                self._tell(line=f"   status  the forge was not told: {why}")
+                self._tell(f"   status  the forge was not told: {why}")
 
         if commit != self._commit:
             self._forge, self._commit = tell, commit
@@ -188,8 +211,10 @@ class _Teller:
             # A later commit of the branch may be what was released.
             for commit in {self._commit, record.get("commit") or self._commit}:
                 self._forge(commit, status, " ".join(line.split()))
-        self._tell(state=state, release=release, line=line)
+        self._tell(release=release, state=state, line=line)
         return {"release": release, "state": state, "reason": reason}
 
-    def _tell(self, **facts):
-        self._desk.tell(self._followers, **facts)
+    def _tell(self, line, state=pushes.RUNNING, **facts):
+        self._desk.tell(self._followers, state=state, line=line, **facts)
+        told = {"release": self._release, **facts}
+        self._announce({**told, "state": state, "line": line})

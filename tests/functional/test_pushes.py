@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import hypothesis
@@ -72,6 +73,13 @@ def _data(body, secret=_SECRET):
     signature = signatures.sign(secret, stamp, body)
     headers = {"X-Holodeck-Timestamp": str(stamp), "X-Holodeck-Signature": signature}
     return {"body": body, "post": {}, "headers": headers}
+
+
+def _until(condition):
+    end = time.monotonic() + 60
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
 
 
 def _told(world, body, secret=_SECRET):
@@ -697,6 +705,38 @@ def _answers(server, answer):
             connection.recv(65536)
             connection.sendall(answer)
             connection.close()
+
+
+def test_each_thing_that_is_told_is_announced(world, receiver, monkeypatch):
+    """Whoever listens to the master's events reads what the pusher reads."""
+    _head(monkeypatch, NEW, OLD)
+    body = _body()
+    receiver.reaction(_TAG, _data(body))
+    heard = []
+
+    def open_world(told):
+        return dataclasses.replace(world, say=told)
+
+    pushing.work_off(world.opts, _KEY, open_world, heard.append)
+    lines = _told(world, body)["lines"]
+    assert [fact["line"] for fact in heard] == lines[1:]
+    assert {fact["release"] for fact in heard} == {"guestbook.demo.2"}
+    assert [fact["state"] for fact in heard][-1] == "good"
+
+
+def test_detached_process_releases_what_waits(world, receiver, tmp_path):
+    """It is a process of its own, with the master's configuration; its log says how."""
+    receiver.reaction(_TAG, _data(_body()))
+    conf = tmp_path / "master"
+    known = {"cachedir": world.opts["cachedir"]}
+    conf.write_text(json.dumps({**known, "pillar_roots": {"base": [str(tmp_path)]}}))
+    opts = {**world.opts, "conf_file": str(conf)}
+    log = Path(detached.start(opts, tmp_path, *_KEY))
+    desk = pushes.Desk(world.opts)
+    assert _until(lambda: not desk.left(_KEY))
+    # Its master defines nothing.
+    assert _until(lambda: "guestbook.demo.2 is failed" in log.read_text())
+    assert "for the id 'holodeck'" in log.read_text()
 
 
 def test_detached_process_has_a_control_group_of_its_own(tmp_path, monkeypatch):
