@@ -35,13 +35,30 @@ def check_settings(values, path, faults):
         if not _SETTING.fullmatch(str(key)) or key in _RESERVED_SETTINGS:
             faults.add(where, "is not a free name of an environment variable")
         # The value is never shown: it may be a secret.
-        if isinstance(value, (dict, list)) or value is None:
+        if isinstance(value, (dict, list)):
             faults.add(where, "must be text, a number or a boolean")
+        _check_filled(value, where, faults)
         check_decrypted(value, where, faults)
     for key, value in values.get("files", {}).items():
-        if not _FILE.fullmatch(str(key)) or not isinstance(value, str):
-            faults.add(f"{path}/files/{key}", "must be a plain file name with text")
-        check_decrypted(value, f"{path}/files/{key}", faults)
+        where = f"{path}/files/{key}"
+        if not _FILE.fullmatch(str(key)) or not isinstance(value, str | None):
+            faults.add(where, "must be a plain file name with text")
+        _check_filled(value, where, faults)
+        check_decrypted(value, where, faults)
+
+
+def _check_filled(value, where, faults):
+    """
+    Add a fault for a key without a value.
+
+    Vault's external pillar says nothing where it fails; the key is there by pillar's
+    file, and waits for it.
+    """
+    if value is None:
+        faults.add(
+            where,
+            "has no value, and no external pillar gave it one; '' would be empty text",
+        )
 
 
 def check_decrypted(value, where, faults):

@@ -6,6 +6,8 @@ service and environment. So the top file names one target, and a host's own
 pillar gets only what :py:mod:`holodeck.slices` allows.
 """
 
+import re
+
 import salt.pillar
 import salt.utils.sdb
 
@@ -18,6 +20,10 @@ from holodeck_master import registry
 
 DEFINITION_ID = "holodeck"
 
+_KIND = re.compile(r"\b[A-Z]\w*Error\b", re.ASCII)
+# The line of its template that Salt points at, down to its key.
+_MARKED = re.compile(r"^ *([\w.-]+):.*<=+$", re.ASCII | re.MULTILINE)
+
 
 def load(opts):
     """
@@ -26,11 +32,13 @@ def load(opts):
     Raises :class:`~holodeck_io.errors.HolodeckError` when the pillar does not
     render or breaks rules.
     """
+    # A copy: Salt puts the id's grains into it, and Vault's driver of sdb looks there.
+    own = {**opts, "pillar_safe_render_error": False}
     compiled = salt.pillar.Pillar(
-        opts, {"id": DEFINITION_ID}, DEFINITION_ID, "base", ext=None
+        own, {"id": DEFINITION_ID}, DEFINITION_ID, "base", ext=None
     ).compile_pillar()
     if compiled.get("_errors"):
-        raise HolodeckError("Pillar: " + "\n".join(map(str, compiled["_errors"])))
+        raise HolodeckError("Pillar: " + "\n".join(map(_told, compiled["_errors"])))
     if "holodeck" not in compiled:
         raise HolodeckError(
             f"Pillar: nothing is defined for the id {DEFINITION_ID!r}; give it the key "
@@ -42,6 +50,30 @@ def load(opts):
         raise HolodeckError(str(error)) from error
     _check_checks(definition)
     return ephemeral.extended(definition, registry.Registry(opts).all())
+
+
+def _told(error):
+    """
+    Return what may be told of an error: where and of which kind it is.
+
+    Salt quotes the lines around it too, and what was filled in there.
+    """
+    head, rendering, text = str(error).partition(", render error:\n")
+    if not rendering:
+        return head
+    reason, _, quoted = text.partition("\n\n---\n")
+    if line := re.search(r"; line (\d+)$", reason):
+        head += f" in line {line[1]}"
+    # Of what a function raised: YAML's own text is of what was filled in.
+    if reason.startswith("Problem running salt function in Jinja template: "):
+        head += "".join(f", {key}" for key in _MARKED.findall(quoted))
+        head += f" ({_kinds(reason)})" if _kinds(reason) else ""
+    return f"{head}. The master's log has more."
+
+
+def _kinds(*texts):
+    """Return the names of errors in texts, each once."""
+    return ", ".join(dict.fromkeys(_KIND.findall(" ".join(texts))))
 
 
 def _check_checks(definition):
@@ -67,13 +99,25 @@ def revealed(opts, text):
     if not text.startswith(signatures.SDB):
         return text
     try:
-        found = salt.utils.sdb.sdb_get(text, opts, strict=True)
+        found = salt.utils.sdb.sdb_get(text, _of_definition(opts), strict=True)
     except Exception as error:  # a driver's own, of any kind
-        why = type(error).__name__
+        kinds = [type(each).__name__ for each in (error, error.__cause__)]
+        why = _kinds(*kinds, str(error)) or kinds[0]
         raise HolodeckError(f"{text}: sdb does not give it ({why}).") from error
     if not isinstance(found, str) or not found or found.startswith(signatures.SDB):
         raise HolodeckError(f"{text}: sdb has no text of that name.")
     return found.strip()
+
+
+def _of_definition(opts):
+    """
+    Return options with the definition's id.
+
+    By it Vault's driver chooses the policies. Without it, it would be another's in each
+    process: a runner's, the reactor's, whoever has read pillar before.
+    """
+    grains = {**opts.get("grains", {}), "id": DEFINITION_ID}
+    return {**opts, "id": DEFINITION_ID, "minion_id": DEFINITION_ID, "grains": grains}
 
 
 def slice_for(minion, definition, memory, is_busy):

@@ -77,6 +77,26 @@ def test_load_broken_pillar_is_an_error(write, text, message):
         pillar.load(write(text))
 
 
+@pytest.mark.parametrize("safe", [True, False])
+def test_load_error_quotes_nothing_of_the_pillar(write, safe):
+    """Of a call that fails the error has line and key; of YAML not even those."""
+    opts = {**write("holodeck: {}\nA: hush: 7\n"), "pillar_safe_render_error": safe}
+    with pytest.raises(HolodeckError, match=r"'holodeck' failed\. ") as caught:
+        pillar.load(opts)
+    assert "hush" not in str(caught.value)
+    write("A: hush\nB: {{ salt['hashutil.digest_file']('/no') }} # hush\nC: hush\n")
+    with pytest.raises(HolodeckError, match=r"failed in line 2, B\. ") as caught:
+        pillar.load(opts)
+    assert "hush" not in str(caught.value)
+
+
+def test_load_leaves_the_masters_options_alone(opts):
+    """What reads the pillar does not change as whom a process asks for more."""
+    before = dict(opts)
+    pillar.load(opts)
+    assert opts == before
+
+
 def _slice(opts, minion):
     mine = salt.loader.pillars(
         {**opts, "id": minion, "pillar_dirs": [], "module_dirs": [str(_PACK / "salt")]},
