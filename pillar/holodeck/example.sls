@@ -82,7 +82,7 @@ holodeck:
           # HAProxy's bind on the balancers.
           listen: '*:80'
           # Over the service's own settings; secrets belong here, through Salt's gpg
-          # renderer or another ext_pillar.
+          # renderer, or from Vault; docs/releases.rst.
           settings:
             GREETING: Welcome to the demo
             GUESTBOOK_SECRET: only-for-this-demo
