@@ -5,17 +5,22 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import tempfile
 import time
 import uuid
 from pathlib import Path
 
-import holodeck_http
 from holodeck import masking
 from holodeck_http import results
 from holodeck_io import process
-from holodeck_tester import invocation, reporting, session, turnstile, warm
+from holodeck_tester import (
+    invocation,
+    library,
+    reporting,
+    session,
+    turnstile,
+    warm,
+)
 
 log = logging.getLogger(__name__)
 # However many may wait for answers: each takes memory.
@@ -24,15 +29,6 @@ _OUTPUT_CHARS = 2000
 _LINES = "results.jsonl"
 #: Where jobs work: in memory, until the machine's next start at most.
 WORK = Path("/run/holodeck/webtest")
-
-
-def readable_library(place):
-    """Copy the plugin to ``place``: Salt lets only root look at its own copy."""
-    plugin = Path(holodeck_http.__file__).parent
-    shutil.copytree(plugin, place / plugin.name, dirs_exist_ok=True)
-    for path in (place, *place.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return place
 
 
 @contextlib.contextmanager
@@ -89,7 +85,7 @@ class Job:
         self._user = session.unprivileged()
         self._ini = work / "pytest.ini"
         self._ini.write_text("[pytest]\n")
-        self._library = readable_library(work / "library")
+        self._library = library.readable(python)
 
     def add(self, suite, checks):
         """Take the suite's folder, the checks, or both."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from holodeck_http import results
 from holodeck_io.errors import HolodeckError
-from holodeck_tester import invocation, jobs, session
+from holodeck_tester import invocation, library, session
 
 #: Where probes live, until the machine's next start.
 RUN = Path("/run/holodeck/probes")
@@ -34,7 +34,7 @@ def start(python, name, asked):
     with open(_home(name) / _LINES, "wb") as output:
         subprocess.Popen(
             session.wrapped(argv, session.unprivileged(), dies=False),
-            env=_environment(name, _mark(name)), cwd="/", stdin=subprocess.DEVNULL,
+            env=_environment(python, _mark(name)), cwd="/", stdin=subprocess.DEVNULL,
             stdout=output, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
@@ -62,7 +62,7 @@ def compare(python, name, asked):
     log = _home(name) / "compare.log"
     status, _ = session.run(
         _argv(python, {"do": "compare", **asked}),
-        env=_environment(name, f"compare-{os.getpid()}"), cwd="/", log=log,
+        env=_environment(python, f"compare-{os.getpid()}"), cwd="/", log=log,
         seconds=asked["seconds"] + _GRACE_S, user=session.unprivileged(),
     )  # fmt: skip
     said = log.read_text(errors="replace").strip()
@@ -72,11 +72,9 @@ def compare(python, name, asked):
 
 
 def _home(name):
-    """Return the folder of a service's probes, with the plugin for anybody to read."""
+    """Return the folder of a service's probes."""
     home = RUN / name
-    jobs.readable_library(home / "library")
-    for folder in (home, home.parent):
-        folder.chmod(0o755)
+    home.mkdir(parents=True, exist_ok=True, mode=0o755)
     return home
 
 
@@ -88,8 +86,8 @@ def _mark(name):
     return f"probe-{name}"
 
 
-def _environment(name, run_id):
+def _environment(python, run_id):
     return invocation.environment(
-        library=RUN / name / "library", home="/nonexistent", commit="", run_id=run_id,
+        library=library.readable(python), home="/nonexistent", commit="", run_id=run_id,
         settings={},
     )  # fmt: skip

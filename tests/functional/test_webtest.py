@@ -5,6 +5,7 @@
 import json
 import os
 import subprocess
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ import holodeck_http
 from holodeck_http import results, verdict
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
-from holodeck_tester import jobs
+from holodeck_tester import library
 
 
 def test_run_good_target_is_ok(run, web):
@@ -227,9 +228,16 @@ def test_run_reads_a_copy_of_what_only_root_may(tmp_path, monkeypatch):
     synced.mkdir(parents=True, mode=0o700)
     (synced / "__init__.py").touch(mode=0o600)
     monkeypatch.setattr(holodeck_http, "__file__", str(synced / "__init__.py"))
-    place = jobs.readable_library(tmp_path / "library")
-    modes = {path.stat().st_mode & 0o777 for path in place.rglob("*")}
-    assert modes == {0o755, 0o644}
+    monkeypatch.setattr(library, "HOME", tmp_path / "library")
+    place = library.readable(sys.executable)
+    paths = list(place.rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o755, 0o644}
+    # Compiled, and the same one for the next run; another one for another pack.
+    assert [path.suffix for path in paths if path.is_file()].count(".pyc") == 1
+    assert library.readable(sys.executable) == place
+    (synced / "__init__.py").write_text("other = 1")
+    assert library.readable(sys.executable) != place
+    assert len(list(library.HOME.iterdir())) == 2
 
 
 def test_run_slow_test_leaves_the_others_their_turn(run, web):
