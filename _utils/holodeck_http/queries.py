@@ -5,12 +5,8 @@ Where a check looks in a JSON document: a dotted way, or a JSONPath query.
 RFC 9535 has it, for which testers and laptops have python-jsonpath.
 """
 
+import importlib
 import re
-
-try:
-    from jsonpath import JSONPathEnvironment, JSONPathError
-except ImportError:  # a minion's own Python, which only looks at what pillar says
-    JSONPathEnvironment = None
 
 MISSING = object()
 
@@ -43,20 +39,30 @@ def lookup(document, key):
     """
     if not is_query(key):
         return _follow(document, str(key))
+    compiled = _compiled(key)
     try:
-        found = _compiled(key).findall(document)
-    except JSONPathError as error:
+        found = compiled.findall(document)
+    except _library().JSONPathError as error:
         raise QueryError(_first_line(error)) from error
     return found[0] if len(found) == 1 else found or MISSING
 
 
 def _compiled(query):
-    if JSONPathEnvironment is None:
-        raise QueryError("is JSONPath, which needs python-jsonpath; install it")
+    library = _library()
     try:
-        return JSONPathEnvironment(strict=True).compile(query)
-    except JSONPathError as error:
+        return library.JSONPathEnvironment(strict=True).compile(query)
+    except library.JSONPathError as error:
         raise QueryError(f"is no JSONPath ({_first_line(error)})") from error
+
+
+def _library():
+    """Import the library where a query needs it: that takes as long as many a test."""
+    try:
+        return importlib.import_module("jsonpath")
+    except ImportError:  # a minion's own Python, which only looks at what pillar says
+        raise QueryError(
+            "is JSONPath, which needs python-jsonpath; install it"
+        ) from None
 
 
 def _first_line(error):

@@ -1,10 +1,11 @@
 """Checks written as data: their faults, and what they find."""
 
 import json
+import sys
 
 import pytest
 
-from holodeck_http import checks, queries
+from holodeck_http import checks
 
 
 class _Answer:
@@ -167,7 +168,7 @@ def test_query_problems_name_the_check_and_the_query():
 
 def test_query_problems_without_the_library_say_what_is_missing(monkeypatch):
     """A suite's own lock without the library is told so; dotted ways need none."""
-    monkeypatch.setattr(queries, "JSONPathEnvironment", None)
+    monkeypatch.setitem(sys.modules, "jsonpath", None)
     [fault] = checks.query_problems(_QUERIES[:1])
     assert fault == (
         "GET /: json $.a[0]: is JSONPath, which needs python-jsonpath; install it."
