@@ -7,7 +7,6 @@ import logging
 import os
 import tempfile
 import time
-import uuid
 from pathlib import Path
 
 from holodeck import masking
@@ -82,7 +81,7 @@ class Job:
         self._options, self._settings = options, settings
         self._mask = masking.Mask(settings.values())
         self._root, self._paths = work, []
-        self._user = session.unprivileged()
+        self._user = None
         self._ini = work / "pytest.ini"
         self._ini.write_text("[pytest]\n")
         self._library = library.readable(python)
@@ -114,6 +113,7 @@ class Job:
             self._server() as server,
             concurrent.futures.ThreadPoolExecutor(workers) as pool,
         ):
+            self._user = server.user
             running = {
                 target["name"]: pool.submit(self._test_one, server, target, end, gate)
                 for target in targets
@@ -121,18 +121,7 @@ class Job:
             return {name: future.result() for name, future in running.items()}
 
     def _server(self):
-        home = session.home(self._work / "home", self._user)
-        empty = self._work / "empty"
-        empty.mkdir()
-        own = invocation.common(empty, self._ini)
-        return warm.started(
-            [str(self._python), *invocation.FORKSERVER],
-            [*own, str(empty)],
-            env=self._environment(home),
-            cwd=home,
-            work=self._work,
-            user=self._user,
-        )
+        return warm.server(self._python, self._library, self._commit, self._settings)
 
     def _test_one(self, server, target, end, gate):
         with gate.turn(end):
@@ -184,12 +173,3 @@ class Job:
             *self._options,
             *map(str, self._paths),
         ]
-
-    def _environment(self, home):
-        return invocation.environment(
-            library=self._library,
-            home=home,
-            commit=self._commit,
-            run_id=uuid.uuid4().hex,
-            settings=self._settings,
-        )

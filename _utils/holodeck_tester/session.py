@@ -1,6 +1,7 @@
 """A command in its own session, until a deadline, and nothing left afterwards."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ _SWEEPS = 50
 _TOOLS = ("setpriv", "unshare", "prlimit")
 # Above all that systems give out, below what is not a user any more.
 _FIRST_USER = 1_900_000_000
+# Above all that threads have.
+_FIRST_LASTING = 1_950_000_000
 _FILE_BYTES = 64 << 20
 
 
@@ -28,6 +31,18 @@ def unprivileged():
         return None
     # No two threads of living processes have the same.
     return _FIRST_USER + threading.get_native_id()
+
+
+def user_but(taken):
+    """
+    Return the id of a user for what outlives this job, or ``None`` as above.
+
+    taken
+        The ids of those that live.
+    """
+    if unprivileged() is None:
+        return None
+    return next(user for user in itertools.count(_FIRST_LASTING) if user not in taken)
 
 
 def home(folder, user):
@@ -132,7 +147,7 @@ def _kill_group(leader):
 def sweep(run_id):
     """Kill whatever carries a run's id, whatever group it fled to."""
     for _ in range(_SWEEPS):
-        left = _carriers(run_id)
+        left = carriers(run_id)
         if not left:
             return
         for pid in left:
@@ -141,7 +156,8 @@ def sweep(run_id):
         time.sleep(0.02)
 
 
-def _carriers(run_id):
+def carriers(run_id):
+    """Return the processes that carry a run's id."""
     mark = f"{RUN_ID}={run_id}".encode()
     numbers = (folder.name for folder in Path("/proc").iterdir())
     return [int(pid) for pid in numbers if pid.isdigit() and mark in _environ(pid)]
