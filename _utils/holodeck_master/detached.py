@@ -1,26 +1,29 @@
 """
-Pushes released in a process of its own, which outlives whoever started it.
+Pushes released in processes of their own, which outlive whoever started them.
 
-It is not started by ``salt-run``, whose own start takes longer than most steps of a
-release: the grains of a minion that nobody asks for, and every runner there is.
+They are not started by ``salt-run``: to import Salt, to collect the grains of a minion
+that nobody asks for and to load every runner takes longer than most steps of a release.
+One process has imported Salt and waits, as long as the process that started it lives;
+each release is forked from it.
 """
 
-import logging
+import importlib
+import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-import salt.config
-
-from holodeck_master import pushing
-from holodeck_master.world import World
-
-log = logging.getLogger(__name__)
 _LOG_BYTES = 1 << 20
 _SYSTEMD = Path("/run/systemd/system")
 _UTILS = Path(__file__).resolve().parents[1]
+_PACK_PREFIX, _WORK = "holodeck", "holodeck_master.pushing"
+
+_lock = threading.Lock()
+_spawners = []
 
 
 def apart():
@@ -50,31 +53,51 @@ def start(opts, pack_home, service, environment):
     if place.exists() and place.stat().st_size > _LOG_BYTES:
         place.unlink()
     words = [opts["conf_file"], str(pack_home), service, environment]
-    with open(place, "ab") as output:
-        process = subprocess.Popen(
-            [*apart(), sys.executable, "-m", __name__, *words],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=_UTILS,
-            start_new_session=True,
-        )  # fmt: skip
-    # It leaves no zombie behind.
-    threading.Thread(target=process.wait, daemon=True).start()
+    _ask({"log": str(place), "words": words})
     return str(place)
 
 
-def main(argv):
-    """Work off the pushes of a place, by the words that :func:`start` gives."""
-    conf_file, pack_home, service, environment = argv
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
-    opts = salt.config.master_config(conf_file)
+def _ask(request):
+    line = json.dumps(request).encode() + b"\n"
+    with _lock:
+        try:
+            _spawners[0].stdin.write(line)
+        except (IndexError, OSError):
+            # There is none yet, or it was killed.
+            _spawners[:] = [_spawner()]
+            _spawners[0].stdin.write(line)
 
-    def opened(say):
-        return World.open(opts, say, Path(pack_home))
 
-    key = (service, environment)
-    announce = pushing.announcer(opts, key)
-    for outcome in pushing.work_off(opts, key, opened, announce):
-        log.warning("%(release)s is %(state)s: %(reason)s", outcome)
+def _spawner():
+    return subprocess.Popen(
+        [*apart(), sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=_UTILS, bufsize=0,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def main():
+    """Fork a process for each line of the input, a request of :func:`start`."""
+    importlib.import_module(_WORK)
+    # Salt stays, and all else that it needs; the pack is imported by each anew.
+    for name in [name for name in sys.modules if name.startswith(_PACK_PREFIX)]:
+        del sys.modules[name]
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin.buffer:
+        if not os.fork():
+            _become(**json.loads(line))
+
+
+def _become(log, words):
+    """Be the process that works off the pushes of a place, and end with it."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with open(log, "ab") as output, open(os.devnull, "rb") as nothing:
+        for file, number in ((nothing, 0), (output, 1), (output, 2)):
+            os.dup2(file.fileno(), number)
+    importlib.import_module(_WORK).main(*words)
+    sys.exit()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

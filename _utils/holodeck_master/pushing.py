@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import time
+from pathlib import Path
 
+import salt.config
 import salt.utils.event
 
 from holodeck import commit_status, names
@@ -19,6 +21,7 @@ from holodeck_master import (
     release,
 )
 from holodeck_master.run import RefusedReleaseError
+from holodeck_master.world import World
 
 log = logging.getLogger(__name__)
 #: What the tags of this pack's own events begin with; service and environment follow.
@@ -27,6 +30,25 @@ TAG = "holodeck/push"
 _POLL_S = 1
 _TOLD = (records.BAD, records.ABORTED)
 _GOOD = (records.GOOD, pushes.UNCHANGED)
+
+
+def main(conf_file, pack_home, service, environment):
+    """
+    Work off the pushes of a place, in a process that does nothing else.
+
+    conf_file
+        The master's configuration.
+    pack_home
+        As for :meth:`holodeck_master.world.World.open`.
+    """
+    logging.basicConfig()
+    opts, key = salt.config.master_config(conf_file), (service, environment)
+
+    def opened(say):
+        return World.open(opts, say, Path(pack_home))
+
+    for outcome in work_off(opts, key, opened, announcer(opts, key)):
+        log.warning("%(release)s is %(state)s: %(reason)s", outcome)
 
 
 def announcer(opts, key):

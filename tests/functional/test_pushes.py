@@ -9,7 +9,6 @@ import os
 import socket
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import hypothesis
@@ -725,18 +724,32 @@ def test_each_thing_that_is_told_is_announced(world, receiver, monkeypatch):
 
 
 def test_detached_process_releases_what_waits(world, receiver, tmp_path):
-    """It is a process of its own, with the master's configuration; its log says how."""
-    receiver.reaction(_TAG, _data(_body()))
+    """
+    It is a process of its own, with the master's configuration.
+
+    The one that it was forked from is there for the next, and made anew when killed.
+    """
     conf = tmp_path / "master"
     known = {"cachedir": world.opts["cachedir"]}
     conf.write_text(json.dumps({**known, "pillar_roots": {"base": [str(tmp_path)]}}))
     opts = {**world.opts, "conf_file": str(conf)}
-    log = Path(detached.start(opts, tmp_path, *_KEY))
     desk = pushes.Desk(world.opts)
-    assert _until(lambda: not desk.left(_KEY))
-    # Its master defines nothing.
-    assert _until(lambda: "guestbook.demo.2 is failed" in log.read_text())
-    assert "for the id 'holodeck'" in log.read_text()
+    for commit in (NEW, THIRD, "4" * 40):
+        body = _body(commit)
+        receiver.reaction(_TAG, _data(body))
+        detached.start(opts, tmp_path, *_KEY)
+        assert _until(lambda: not desk.left(_KEY))
+        # Their master defines nothing.
+        assert "for the id 'holodeck'" in _told(world, body)["lines"][-1]
+        [spawner] = detached._spawners
+        assert spawner.poll() is None
+        if commit == THIRD:
+            spawner.kill()
+            spawner.wait()
+    spawner.stdin.close()
+    assert spawner.wait(30) == 0
+    log = tmp_path / "holodeck/runs/push-demo.guestbook"
+    assert _until(lambda: log.read_text().count("is failed") == 3)
 
 
 def test_detached_process_has_a_control_group_of_its_own(tmp_path, monkeypatch):
