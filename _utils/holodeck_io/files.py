@@ -14,12 +14,15 @@ FOLDER = stat.S_IFDIR | 0o755
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def write_atomic(path, content, *, mode=0o644):
+def write_atomic(path, content, *, mode=0o644, durable=True):
     """
     Write ``content`` (text or bytes) so that ``path`` is the old file or the new one.
 
     The file has ``mode`` from the first byte on, so a secret is never readable
     by others, not even for an instant.
+
+    durable
+        Whether it has to survive a power loss, which takes a while.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -29,9 +32,11 @@ def write_atomic(path, content, *, mode=0o644):
         os.fchmod(file.fileno(), mode)
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     temporary.rename(path)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def write_anew(path, text):

@@ -149,7 +149,8 @@ class Desk:
                 known["lines"] = lines[-_LINES_MAX:]
             try:
                 self._make()
-                files.write_atomic(file, json.dumps({**known, **facts}))
+                text = json.dumps({**known, **facts})
+                files.write_atomic(file, text, durable=False)
             except OSError as error:
                 log.warning("A pusher was not told: %s", error)
 

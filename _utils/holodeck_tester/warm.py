@@ -179,7 +179,8 @@ def _started(kind, users, python, library, commit, settings):
 
 
 def _keep(folder, facts):
-    files.write_atomic(folder / _STATE, json.dumps(facts), mode=0o600)
+    text = json.dumps(facts)
+    files.write_atomic(folder / _STATE, text, mode=0o600, durable=False)
 
 
 def _now():
