@@ -1,9 +1,16 @@
 """What a service of the definition may say, and what is wrong with it."""
 
 import re
-import shlex
 
-from holodeck import commit_status, fields, names, schema, system_packages, webhooks
+from holodeck import (
+    commit_status,
+    fields,
+    names,
+    schema,
+    system_packages,
+    units,
+    webhooks,
+)
 from holodeck import webhook_signatures as signatures
 from holodeck.model import Service
 
@@ -18,11 +25,6 @@ _OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection"}
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
 _RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[!-~]+")
-
-
-def command(text):
-    """Return a process's command line as the words that will be run."""
-    return shlex.split(text)
 
 
 def service(name, data, faults):
@@ -56,7 +58,7 @@ def service(name, data, faults):
 
 def _check_command(line, path, faults):
     try:
-        words = command(line) if isinstance(line, str) else []
+        words = units.command(line) if isinstance(line, str) else []
     except ValueError as error:
         faults.add(path, f"{line!r} has unbalanced quotes ({error})")
         return

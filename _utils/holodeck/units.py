@@ -7,9 +7,10 @@ imports a module late must find its own version.
 
 import json
 import re
+import shlex
 from dataclasses import dataclass, field
 
-from holodeck import names, service_rules
+from holodeck import names
 
 _PRIVILEGED_PORTS = 1024
 # A line of the environment file, but those that this adds.
@@ -187,6 +188,11 @@ def unit(deployment, process):
     )
 
 
+def command(text):
+    """Return a process's command line as the words that will be run."""
+    return shlex.split(text)
+
+
 def exec_start(root, line):
     """
     Return a command line in systemd's quoting, its program from the bundle.
@@ -194,7 +200,7 @@ def exec_start(root, line):
     ``${NAME}`` stays as it is: systemd replaces it from the environment. A
     percent sign is doubled, for systemd would read it as a specifier.
     """
-    program, *arguments = service_rules.command(line)
+    program, *arguments = command(line)
     if not program.startswith("/"):
         program = f"{root}/bin/{program}"
     return " ".join(_word(word) for word in (program, *arguments))

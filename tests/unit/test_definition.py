@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from holodeck import definition, model, service_rules
+from holodeck import definition, model, units
 
 _LEGAL = {
     "services": {
@@ -369,7 +369,7 @@ def test_fixed_commit_is_the_locks_digest():
 
 def test_command_is_split_as_a_shell_would():
     """Quotes group words, and nothing is expanded."""
-    found = service_rules.command("run --x='a b' ${PORT} $(id) *")
+    found = units.command("run --x='a b' ${PORT} $(id) *")
     assert found == ["run", "--x=a b", "${PORT}", "$(id)", "*"]
 
 
