@@ -61,6 +61,11 @@ def restart(units, sockets=(), moved=()):
     process.run(["systemctl", "start", *units], check=False, timeout_s=120)
 
 
+def begin_stop(units):
+    """Ask units to stop, and do not wait for it."""
+    process.run(["systemctl", "stop", "--no-block", *units], check=False)
+
+
 def stop(units):
     """Stop units; one that is not there any more is stopped."""
     process.run(["systemctl", "stop", *units], check=False, timeout_s=120)

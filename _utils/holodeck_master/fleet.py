@@ -68,31 +68,33 @@ class Fleet:
 
         Raises :class:`CallFailedError` naming each host that failed or was lost.
         """
-        return self.call_groups([(hosts, arguments)], function, deadline_s)
+        return self.call_groups([(hosts, function, arguments)], deadline_s)
 
-    def call_groups(self, groups, function, deadline_s=60):
+    def call_groups(self, groups, deadline_s=60):
         """
         Return what :meth:`call` does, of groups of hosts that are called at once.
 
         groups
-            ``[(hosts, arguments), …]``, no host in two of them.
+            ``[(hosts, function, arguments), …]``, no host in two of them.
         """
-        replies = self.ask_groups(groups, function, deadline_s)
+        replies = self.ask_groups(groups, deadline_s)
         if not all(reply.ok for reply in replies.values()):
-            raise CallFailedError(function, replies)
+            functions = dict.fromkeys(function for _, function, _ in groups)
+            raise CallFailedError(" and ".join(functions), replies)
         return {host: reply.value for host, reply in replies.items()}
 
     def ask(self, hosts, function, deadline_s=60, **arguments):
         """Return ``{host: Reply}``, one for each host of the list."""
-        return self.ask_groups([(hosts, arguments)], function, deadline_s)
+        return self.ask_groups([(hosts, function, arguments)], deadline_s)
 
-    def ask_groups(self, groups, function, deadline_s=60):
+    def ask_groups(self, groups, deadline_s=60):
         """Return what :meth:`ask` does, of groups of hosts that are asked at once."""
-        groups = [(sorted(set(hosts)), arguments) for hosts, arguments in groups]
-        if not any(hosts for hosts, _ in groups):
-            raise HolodeckError(f"{function}: was called for no host at all.")
+        groups = [(sorted(set(hosts)), *rest) for hosts, *rest in groups]
+        for hosts, function, _ in groups:
+            if not hosts:
+                raise HolodeckError(f"{function}: was called for no host at all.")
         with _Jobs(self._opts, self._client, self._patience_s) as jobs:
-            replies = jobs.run(groups, function, deadline_s)
+            replies = jobs.run(groups, deadline_s)
         # A master that was there once is waited for when it is started anew.
         self._patience_s = _RESTART_S
         return replies
@@ -118,9 +120,9 @@ class _Jobs:
     def __exit__(self, *_):
         self._events.destroy()
 
-    def run(self, groups, function, deadline_s):
+    def run(self, groups, deadline_s):
         end = time.monotonic() + deadline_s
-        for hosts, arguments in groups:
+        for hosts, function, arguments in groups:
             self._start(hosts, function, arguments)
         probe_at = time.monotonic() + _PROBE_EVERY_S
         while self._misses and time.monotonic() < end:

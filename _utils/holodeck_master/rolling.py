@@ -22,7 +22,7 @@ def roll_over(run):
     """Take over every host that is not done yet."""
     rules = run.plan.rules
     # What serves nobody goes first: it is there for the pool when the others go.
-    pools = stages.pools(run.world, run.plan) or []
+    pools = probing.start(run) or []
     serving = set.intersection(*pools) if pools else set()
     ordered = sorted(run.hosts, key=serving.__contains__)
     batches = rollout.batches(ordered, rules.batch, rules.floor)

@@ -160,7 +160,6 @@ class Run:
         with self._phase("stage"):
             staging.stage(self)
         with self._phase("rollout"):
-            probing.start(self)
             rolling.roll_over(self)
         with self._phase("balancer"):
             if self.test(stages.suite_on_balancers):

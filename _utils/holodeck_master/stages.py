@@ -41,6 +41,7 @@ def stage(world, plan, placed):
     groups = [
         (
             environment.members(role),
+            "bundle.stage",
             {
                 "bundles": [{k: b[k] for k in told if k in b} for b in bundles],
                 "mark": world.mark(environment, role),
@@ -48,7 +49,7 @@ def stage(world, plan, placed):
         )
         for role, bundles in placed.items()
     ]
-    proven = world.fleet.call_groups(groups, "bundle.stage", plan.rules.stage_s)
+    proven = world.fleet.call_groups(groups, plan.rules.stage_s)
     wrong = []
     for role, bundles in placed.items():
         found = {host: proven[host] for host in environment.members(role)}
@@ -87,17 +88,27 @@ def pools(world, plan):
     A balancer that has no server yet is left out. ``None`` when nobody knows: there
     is no balancer, or none answered.
     """
-    replies = ask_balancers(world, plan).values()
+    return pools_of(plan, ask_balancers(world, plan))
+
+
+def pools_of(plan, replies):
+    """Return what :func:`pools` does, by the balancers' replies."""
+    replies = replies.values()
     found = [serving(plan, reply) for reply in replies if reply.ok]
     return [pool for pool in found if pool] if found else None
 
 
 def ask_balancers(world, plan):
     """Return ``{balancer: reply}`` to who serves; ``{}`` where there is none."""
+    groups = asking_balancers(plan)
+    return world.fleet.ask_groups(groups) if groups else {}
+
+
+def asking_balancers(plan):
+    """Return the group of a call that asks who serves; ``[]`` without a balancer."""
     balancers = plan.environment.members("balancer")
-    if not balancers:
-        return {}
-    return world.fleet.ask(balancers, "balancer.status", backend=plan.service.name)
+    asked = {"backend": plan.service.name}
+    return [(balancers, "balancer.status", asked)] if balancers else []
 
 
 def serving(plan, reply):
@@ -252,10 +263,8 @@ def _suite(world, plan, commit, dealt):
         }
         for tester, targets in dealt.items()
     }
-    groups = [([tester], own) for tester, own in arguments.items()]
-    replies = world.fleet.ask_groups(
-        groups, "webtest.run", plan.rules.suite_s + _GRACE_S
-    )
+    groups = [([tester], "webtest.run", own) for tester, own in arguments.items()]
+    replies = world.fleet.ask_groups(groups, plan.rules.suite_s + _GRACE_S)
     answers = {tester: reply.value for tester, reply in replies.items() if reply.ok}
     lost = {tester: reply.error for tester, reply in replies.items() if not reply.ok}
     proof = verdict.joined(dealt, answers, lost)

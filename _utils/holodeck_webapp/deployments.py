@@ -148,6 +148,9 @@ def activate(summary, deployment):
         systemd.stop(sorted(stale))
     for unit in stale:
         systemd.unlink(unit)
+    if not sockets:
+        # While systemd reads its units. Who comes to a socket would start the old one.
+        systemd.begin_stop(summary["units"])
     systemd.reload()
     systemd.restart(summary["units"], sockets, moved)
 

@@ -64,24 +64,24 @@ class Fleet:
 
     def call(self, hosts, function, deadline_s=60, **arguments):
         """Return the values, or raise as the real one does."""
-        return self.call_groups([(hosts, arguments)], function, deadline_s)
+        return self.call_groups([(hosts, function, arguments)], deadline_s)
 
-    def call_groups(self, groups, function, deadline_s=60):
+    def call_groups(self, groups, deadline_s=60):
         """Return the values, or raise as the real one does."""
-        replies = self.ask_groups(groups, function, deadline_s)
+        replies = self.ask_groups(groups, deadline_s)
         if not all(reply.ok for reply in replies.values()):
-            raise fleet.CallFailedError(function, replies)
+            raise fleet.CallFailedError(groups[0][1], replies)
         return {host: reply.value for host, reply in replies.items()}
 
     def ask(self, hosts, function, deadline_s=60, **arguments):
         """Return one reply for each host."""
-        return self.ask_groups([(hosts, arguments)], function, deadline_s)
+        return self.ask_groups([(hosts, function, arguments)], deadline_s)
 
-    def ask_groups(self, groups, function, deadline_s=60):
+    def ask_groups(self, groups, deadline_s=60):
         """Return one reply for each host of the groups."""
         replies = {
             host: self._reply(host, function, arguments)
-            for hosts, arguments in groups
+            for hosts, function, arguments in groups
             for host in hosts
         }
         self._watch()

@@ -124,7 +124,7 @@ def test_call_names_each_failed_host(master, hosts):
 def test_groups_of_hosts_have_arguments_of_their_own(master, hosts):
     """Calls that differ by host run side by side as jobs of their own."""
     master.minions = {"a": Minion(after=50), "b": Minion(after=50)}
-    hosts.ask_groups([(["a"], {"n": 1}), (["b"], {"n": 2})], "test.echo")
+    hosts.ask_groups([(["a"], "test.echo", {"n": 1}), (["b"], "test.echo", {"n": 2})])
     sent = [p for p in master.published if p[0] == "test.echo"]
     assert sent == [("test.echo", ["a"], [{"__kwarg__": True, "n": 1}]),
                     ("test.echo", ["b"], [{"__kwarg__": True, "n": 2}])]  # fmt: skip

@@ -62,9 +62,9 @@ def test_phases_have_deadlines(tmp_path, monkeypatch):
     world = opened(tmp_path, hosts_s=7, build_s=8, stage_s=9)
     asked, ask = {}, world.fleet.ask_groups
 
-    def noted(groups, function, deadline_s=60):
-        asked[function] = deadline_s
-        return ask(groups, function, deadline_s)
+    def noted(groups, deadline_s=60):
+        asked[groups[0][1]] = deadline_s
+        return ask(groups, deadline_s)
 
     monkeypatch.setattr(world.fleet, "ask_groups", noted)
     world.fleet.hosts["demo-web1"].pack = "of yesterday"
