@@ -1,13 +1,13 @@
 """
 Runs of pytest, each forked from one process that has imported everything.
 
-    python -m holodeck_http.forkserver LISTENING-FD IDLE-SECONDS [PYTEST-ARGUMENT ...]
+    python -m holodeck_http.forkserver LISTENING-FD [PYTEST-ARGUMENT ...]
 
 Pytest runs once with the arguments, on a folder without tests: what it imports is
-there for all. Each connection to the socket is a run: its one message is ``{"argv",
-"home"}`` with the file for what the run prints; the answer, ``{"status"}``, comes when
-nothing of the run is left. Who hangs up ends the run. Without one for so many seconds
-this process ends.
+there for all. The first connection to the socket lasts as long as this process should.
+Each other one is a run: its one message is ``{"argv", "home"}`` with the file for what
+the run prints; the answer, ``{"status"}``, comes when nothing of the run is left. Who
+hangs up ends the run.
 
 Standard library and pytest alone: the bundle's Python runs this.
 """
@@ -31,8 +31,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main(argv):
     """Serve, and never return: each forked run ends with pytest's exit status."""
-    listener, idle_s = socket.socket(fileno=int(argv[0])), float(argv[1])
-    pytest.main(argv[2:])
+    listener = socket.socket(fileno=int(argv[0]))
+    lifeline, _ = listener.accept()
+    pytest.main(argv[1:])
     sys.stdout.flush()
     with contextlib.suppress(OSError):
         # It was well; what is said from here on is about what went wrong.
@@ -42,12 +43,11 @@ def main(argv):
     sys.pycache_prefix, sys.dont_write_bytecode = str(Path.cwd() / "pycache"), False
     signal.signal(signal.SIGCHLD, _reap)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while select.select([listener], [], [], idle_s)[0] or _children():
-        if not select.select([listener], [], [], 0)[0]:
-            continue  # a run takes its time
+    while lifeline not in select.select([listener, lifeline], [], [])[0]:
         connection, _ = listener.accept()
         if not os.fork():
             listener.close()
+            lifeline.close()
             _leave(pytest.main(_supervised(connection)))
         connection.close()
     _leave(0)

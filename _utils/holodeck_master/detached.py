@@ -1,29 +1,22 @@
 """
-Pushes released in processes of their own, which outlive whoever started them.
+Pushes released in a process of its own, which outlives whoever started it.
 
-They are not started by ``salt-run``: to import Salt, to collect the grains of a minion
-that nobody asks for and to load every runner takes longer than most steps of a release.
-One process has imported Salt and waits, as long as the process that started it lives;
-each release is forked from it.
+It is not started by ``salt-run``, whose own start takes longer than most steps of a
+release: the grains of a minion that nobody asks for, and every runner there is.
 """
 
-import importlib
-import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+from holodeck_master import pushing
+
 _LOG_BYTES = 1 << 20
 _SYSTEMD = Path("/run/systemd/system")
-_UTILS = Path(__file__).resolve().parents[1]
-_PACK_PREFIX, _WORK = "holodeck", "holodeck_master.pushing"
-
-_lock = threading.Lock()
-_spawners = []
+# By the name that the configuration has: behind a link there may be another one now.
+_UTILS = Path(__file__).parents[1]
 
 
 def apart():
@@ -53,51 +46,16 @@ def start(opts, pack_home, service, environment):
     if place.exists() and place.stat().st_size > _LOG_BYTES:
         place.unlink()
     words = [opts["conf_file"], str(pack_home), service, environment]
-    _ask({"log": str(place), "words": words})
+    with open(place, "ab") as output:
+        process = subprocess.Popen(
+            [*apart(), sys.executable, "-m", __name__, *words],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=_UTILS,
+            start_new_session=True,
+        )  # fmt: skip
+    # It leaves no zombie behind.
+    threading.Thread(target=process.wait, daemon=True).start()
     return str(place)
 
 
-def _ask(request):
-    line = json.dumps(request).encode() + b"\n"
-    with _lock:
-        try:
-            _spawners[0].stdin.write(line)
-        except (IndexError, OSError):
-            # There is none yet, or it was killed.
-            _spawners[:] = [_spawner()]
-            _spawners[0].stdin.write(line)
-
-
-def _spawner():
-    return subprocess.Popen(
-        [*apart(), sys.executable, "-m", __name__],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=_UTILS, bufsize=0,
-        start_new_session=True,
-    )  # fmt: skip
-
-
-def main():
-    """Fork a process for each line of the input, a request of :func:`start`."""
-    importlib.import_module(_WORK)
-    # Salt stays, and all else that it needs; the pack is imported by each anew.
-    for name in [name for name in sys.modules if name.startswith(_PACK_PREFIX)]:
-        del sys.modules[name]
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for line in sys.stdin.buffer:
-        if not os.fork():
-            _become(**json.loads(line))
-
-
-def _become(log, words):
-    """Be the process that works off the pushes of a place, and end with it."""
-    os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with open(log, "ab") as output, open(os.devnull, "rb") as nothing:
-        for file, number in ((nothing, 0), (output, 1), (output, 2)):
-            os.dup2(file.fileno(), number)
-    importlib.import_module(_WORK).main(*words)
-    sys.exit()
-
-
 if __name__ == "__main__":
-    main()
+    pushing.main(*sys.argv[1:])

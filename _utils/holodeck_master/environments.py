@@ -14,6 +14,7 @@ from holodeck_master import fleet, locks, signals
 _START_S = 180
 _STATES_S = 900
 _STATUS_S = 40
+_REFRESH_S = 15
 
 
 def ensure(world, environment, within_s=_STATES_S):
@@ -125,7 +126,7 @@ def _refresh_pillar(world, environment, replies):
         if reply.ok and reply.value.get("mark", "") != marks[environment.role_of(host)]
     ]
     if old:
-        world.fleet.ask(old, "saltutil.refresh_pillar", _STATUS_S, wait=True)
+        world.fleet.ask(old, "saltutil.refresh_pillar", _REFRESH_S, wait=True)
 
 
 def _is_stale(world, reply):

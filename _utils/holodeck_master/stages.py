@@ -38,13 +38,15 @@ def stage(world, plan, placed):
         ``{role: bundles}``.
     """
     environment, told = plan.environment, (*spec.INSTALLED, "signature")
+    # Whose signature is demanded may have changed since the release began.
+    anew = bool(world.definition.signing)
     groups = [
         (
             environment.members(role),
             "bundle.stage",
             {
                 "bundles": [{k: b[k] for k in told if k in b} for b in bundles],
-                "mark": world.mark(environment, role),
+                "mark": "" if anew else world.mark(environment, role),
             },
         )
         for role, bundles in placed.items()
@@ -117,19 +119,21 @@ def serving(plan, reply):
     return {name for name, server in servers if server["status"].startswith("UP")}
 
 
-def switch(world, plan, hosts, target, order):
+def switch(world, plan, hosts, target, order, **more):
     """
     Run ``target`` on hosts and wait until it is healthy; return what runs.
 
     order
         A number that grows from call to call: hosts refuse a lower one.
+    more
+        Arguments for hosts that have the pack's present code: those of a way back may
+        still have an older one.
     """
     seconds = plan.rules.health_s
     return world.fleet.call(
         hosts, "webapp.switch", deadline_s=seconds + _BALANCER_S + _GRACE_S,
         name=plan.service.name, commit=target["commit"],
-        deployment=target["deployment"], timeout_s=seconds, order=order,
-        mark=world.mark(plan.environment, "web"),
+        deployment=target["deployment"], timeout_s=seconds, order=order, **more,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 from holodeck import masking
@@ -81,7 +82,7 @@ class Job:
         self._options, self._settings = options, settings
         self._mask = masking.Mask(settings.values())
         self._root, self._paths = work, []
-        self._user = None
+        self._user = session.unprivileged()
         self._ini = work / "pytest.ini"
         self._ini.write_text("[pytest]\n")
         self._library = library.readable(python)
@@ -113,7 +114,6 @@ class Job:
             self._server() as server,
             concurrent.futures.ThreadPoolExecutor(workers) as pool,
         ):
-            self._user = server.user
             running = {
                 target["name"]: pool.submit(self._test_one, server, target, end, gate)
                 for target in targets
@@ -121,7 +121,18 @@ class Job:
             return {name: future.result() for name, future in running.items()}
 
     def _server(self):
-        return warm.server(self._python, self._library, self._commit, self._settings)
+        home = session.home(self._work / "home", self._user)
+        empty = self._work / "empty"
+        empty.mkdir()
+        own = invocation.common(empty, self._ini)
+        return warm.started(
+            [str(self._python), *invocation.FORKSERVER],
+            [*own, str(empty)],
+            env=self._environment(home),
+            cwd=home,
+            work=self._work,
+            user=self._user,
+        )
 
     def _test_one(self, server, target, end, gate):
         with gate.turn(end):
@@ -173,3 +184,12 @@ class Job:
             *self._options,
             *map(str, self._paths),
         ]
+
+    def _environment(self, home):
+        return invocation.environment(
+            library=self._library,
+            home=home,
+            commit=self._commit,
+            run_id=uuid.uuid4().hex,
+            settings=self._settings,
+        )

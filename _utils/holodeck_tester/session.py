@@ -1,7 +1,6 @@
 """A command in its own session, until a deadline, and nothing left afterwards."""
 
 import contextlib
-import itertools
 import os
 import shutil
 import signal
@@ -16,8 +15,6 @@ _SWEEPS = 50
 _TOOLS = ("setpriv", "unshare", "prlimit")
 # Above all that systems give out, below what is not a user any more.
 _FIRST_USER = 1_900_000_000
-# Above all that threads have.
-_FIRST_LASTING = 1_950_000_000
 _FILE_BYTES = 64 << 20
 
 
@@ -31,18 +28,6 @@ def unprivileged():
         return None
     # No two threads of living processes have the same.
     return _FIRST_USER + threading.get_native_id()
-
-
-def user_but(taken):
-    """
-    Return the id of a user for what outlives this job, or ``None`` as above.
-
-    taken
-        The ids of those that live.
-    """
-    if unprivileged() is None:
-        return None
-    return next(user for user in itertools.count(_FIRST_LASTING) if user not in taken)
 
 
 def home(folder, user):
@@ -147,7 +132,7 @@ def _kill_group(leader):
 def sweep(run_id):
     """Kill whatever carries a run's id, whatever group it fled to."""
     for _ in range(_SWEEPS):
-        left = carriers(run_id)
+        left = _carriers(run_id)
         if not left:
             return
         for pid in left:
@@ -156,8 +141,7 @@ def sweep(run_id):
         time.sleep(0.02)
 
 
-def carriers(run_id):
-    """Return the processes that carry a run's id."""
+def _carriers(run_id):
     mark = f"{RUN_ID}={run_id}".encode()
     numbers = (folder.name for folder in Path("/proc").iterdir())
     return [int(pid) for pid in numbers if pid.isdigit() and mark in _environ(pid)]

@@ -218,7 +218,9 @@ class Fleet:
         assert queue, "a highstate may run just then"
         self.applied.append((_short(host), mods))
 
-    def _webapp_switch(self, host, name, commit, deployment, timeout_s, order, mark):
+    def _webapp_switch(
+        self, host, name, commit, deployment, timeout_s, order, mark=""
+    ):  # fmt: skip
         one = self.hosts[host]
         if order <= one.order:
             raise RefusedError("a later switch came before this one")

@@ -724,32 +724,21 @@ def test_each_thing_that_is_told_is_announced(world, receiver, monkeypatch):
 
 
 def test_detached_process_releases_what_waits(world, receiver, tmp_path):
-    """
-    It is a process of its own, with the master's configuration.
-
-    The one that it was forked from is there for the next, and made anew when killed.
-    """
+    """It is a process of its own, with the master's configuration."""
     conf = tmp_path / "master"
     known = {"cachedir": world.opts["cachedir"]}
     conf.write_text(json.dumps({**known, "pillar_roots": {"base": [str(tmp_path)]}}))
     opts = {**world.opts, "conf_file": str(conf)}
     desk = pushes.Desk(world.opts)
-    for commit in (NEW, THIRD, "4" * 40):
+    for commit in (NEW, THIRD):
         body = _body(commit)
         receiver.reaction(_TAG, _data(body))
         detached.start(opts, tmp_path, *_KEY)
         assert _until(lambda: not desk.left(_KEY))
         # Their master defines nothing.
         assert "for the id 'holodeck'" in _told(world, body)["lines"][-1]
-        [spawner] = detached._spawners
-        assert spawner.poll() is None
-        if commit == THIRD:
-            spawner.kill()
-            spawner.wait()
-    spawner.stdin.close()
-    assert spawner.wait(30) == 0
     log = tmp_path / "holodeck/runs/push-demo.guestbook"
-    assert _until(lambda: log.read_text().count("is failed") == 3)
+    assert _until(lambda: log.read_text().count("is failed") == 2)
 
 
 def test_detached_process_has_a_control_group_of_its_own(tmp_path, monkeypatch):

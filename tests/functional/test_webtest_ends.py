@@ -81,27 +81,11 @@ def test_run_killed_job_takes_its_suite_along(web, bundle, tmp_path):
             own.test_all([web], time.monotonic() + 120)
         os._exit(0)
     _wait_for((tmp_path / "here").exists)
-    place = f"{jobs.WORK}/{job}-"
-    assert _at_work(place)
+    mark = f"{jobs.WORK}/{job}-"
+    assert _named(mark)
     os.kill(job, 9)
     os.waitpid(job, 0)
-    _wait_for(lambda: not _at_work(place))
-
-
-def _at_work(place):
-    """Return the processes whose folder lies there."""
-    return [
-        path.parent.name
-        for path in Path("/proc").glob("[0-9]*/cwd")
-        if _target(path).startswith(place)
-    ]
-
-
-def _target(link):
-    try:
-        return str(link.readlink())
-    except OSError:
-        return ""
+    _wait_for(lambda: not _named(mark))
 
 
 def _wait_for(condition):

@@ -11,7 +11,7 @@ import salt.loader
 from web_server import serving
 
 from holodeck_io import pillar
-from holodeck_tester import library, warm
+from holodeck_tester import library
 
 PACK = Path(__file__).parents[2]
 COMMIT = "4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4"
@@ -42,12 +42,9 @@ def loaded(tmp_path_factory):
     utils = salt.loader.utils(opts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library, "HOME", root / "run" / "library")
-        patch.setattr(warm, "HOME", root / "run" / "warm")
         root.chmod(0o711)
         (root / "run").mkdir()
         yield salt.loader.minion_mods(opts, utils=utils)
-        if warm.HOME.is_dir():
-            warm.end_all()
 
 
 @pytest.fixture
