@@ -8,6 +8,8 @@ import wsgiref.simple_server
 
 class _Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
     daemon_threads = True
+    # Of more connections at once than this the kernel lets some wait for seconds.
+    request_queue_size = 128
 
 
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
