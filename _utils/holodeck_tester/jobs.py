@@ -12,7 +12,7 @@ from pathlib import Path
 
 from holodeck import masking
 from holodeck_http import results
-from holodeck_io import process
+from holodeck_io import files, process
 from holodeck_tester import (
     invocation,
     library,
@@ -52,7 +52,8 @@ def job(folder, python, commit, options, settings):
 @contextlib.contextmanager
 def work_folder():
     """Yield a folder that goes with its job; what killed jobs have left goes before."""
-    WORK.mkdir(parents=True, exist_ok=True, mode=0o755)
+    for folder in (WORK.parent, WORK):
+        files.make_folder(folder)
     for old in WORK.iterdir():
         if not Path("/proc", old.name.partition("-")[0]).exists():
             _remove(old)
@@ -62,6 +63,12 @@ def work_folder():
         yield work
     finally:
         _remove(work)
+
+
+def _write(path, text):
+    """Write a file that a suite reads, whatever the minion's umask."""
+    path.write_text(text)
+    path.chmod(0o644)
 
 
 def _remove(folder):
@@ -84,7 +91,7 @@ class Job:
         self._root, self._paths = work, []
         self._user = session.unprivileged()
         self._ini = work / "pytest.ini"
-        self._ini.write_text("[pytest]\n")
+        _write(self._ini, "[pytest]\n")
         self._library = library.readable(python)
 
     def add(self, suite, checks):
@@ -95,7 +102,7 @@ class Job:
         if checks:
             # Named as pytest collects it; the ids of its checks begin so.
             path = self._work / "pillar.checks.json"
-            path.write_text(json.dumps(checks))
+            _write(path, json.dumps(checks))
             self._paths.append(path)
 
     def test_all(self, targets, end):
@@ -123,7 +130,7 @@ class Job:
     def _server(self):
         home = session.home(self._work / "home", self._user)
         empty = self._work / "empty"
-        empty.mkdir()
+        files.make_folder(empty)
         own = invocation.common(empty, self._ini)
         return warm.started(
             [str(self._python), *invocation.FORKSERVER],

@@ -19,7 +19,7 @@ import holodeck_http
 from holodeck_http import results, verdict
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
-from holodeck_tester import library
+from holodeck_tester import jobs, library
 
 
 def test_run_good_target_is_ok(run, web):
@@ -238,6 +238,19 @@ def test_run_reads_a_copy_of_what_only_root_may(tmp_path, monkeypatch):
     (synced / "__init__.py").write_text("other = 1")
     assert library.readable(sys.executable) != place
     assert len(list(library.HOME.iterdir())) == 2
+
+
+def test_run_under_a_strict_umask(run, web, tmp_path, monkeypatch):
+    """Where root's files are root's alone, a suite reads what it needs."""
+    assert run([web])["ok"] is True
+    monkeypatch.setattr(jobs, "WORK", tmp_path / "strict" / "webtest")
+    monkeypatch.setattr(library, "HOME", tmp_path / "strict" / "library")
+    before = os.umask(0o077)
+    try:
+        answer = run([web], None, checks=[{"path": "/"}])
+    finally:
+        os.umask(before)
+    assert answer["ok"] is True, answer
 
 
 def test_run_slow_test_leaves_the_others_their_turn(run, web):
