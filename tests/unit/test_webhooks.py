@@ -115,6 +115,25 @@ def test_verify_githubs_own_example():
     _verify("github", headers, "Hello, World!", ["It's a Secret to Everybody"])
 
 
+def test_verify_the_standard_webhooks_own_example():
+    """The vector that the standard's own libraries are tested with; GitLab signs so."""
+    headers = {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }  # fmt: skip
+    body, secret = '{"test": 2432232314}', "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    _verify("gitlab", headers, body, [secret], now=1614265330)
+    with pytest.raises(webhooks.RefusedError):
+        _verify("gitlab", headers, f"{body} ", [secret], now=1614265330)
+
+
+def test_verify_bitbuckets_own_example():
+    """The vector that Bitbucket's documentation publishes."""
+    signature = "a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"
+    headers = {"x-hub-signature": f"sha256={signature}"}
+    _verify("bitbucket", headers, "Hello World!", ["It's a Secret to Everybody"])
+
+
 def test_genuine_push_is_taken(way):
     """Each scheme's own signature, and its own way to tell of a push."""
     scheme, headers, secret, body = way
