@@ -73,9 +73,9 @@ def _loaded():
     path = _PACK / "_modules" / "webtest.py"
     spec = importlib.util.spec_from_file_location("holodeck_webtest", path)
     module = importlib.util.module_from_spec(spec)
-    module.__opts__, module.__grains__ = {}, {}
+    module.__opts__, module.__grains__, module.__pillar__ = {}, {}, {}
     spec.loader.exec_module(module)
-    module.pillar.own = lambda _opts, _grains: {}
+    module.pillar.own = lambda *_: {}
     return module.run
 
 
