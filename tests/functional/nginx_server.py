@@ -2,9 +2,10 @@
 
 import contextlib
 import http.client
-import socket
 import subprocess
 import time
+
+from waiting import listens
 
 _PATIENCE_S = 60
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -20,12 +21,6 @@ http {{
     include {folder}/site.conf;
 }}
 """
-
-
-def free_port():
-    """Return a port of the loopback where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class Connection(http.client.HTTPSConnection):
@@ -63,14 +58,9 @@ def running(folder, site, port):
 
 def _wait(process, port, log):
     end = time.monotonic() + _PATIENCE_S
-    while not _listens(port):
+    while not listens(port):
         if process.poll() is not None:
             raise ChildProcessError(log.read_text())
         if time.monotonic() > end:
             raise TimeoutError(port)
         time.sleep(0.02)
-
-
-def _listens(port):
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0

@@ -2,9 +2,9 @@
 
 import contextlib
 import subprocess
-import time
 
 import redis
+from waiting import until
 
 # Debian's redis-tools has the server too, under a name that checks its files.
 _PROGRAM = "/usr/bin/redis-check-rdb"
@@ -21,18 +21,10 @@ def running(folder):
         argv, executable=_PROGRAM, stdout=subprocess.DEVNULL
     ) as process:
         try:
-            _wait(socket)
+            until(lambda: _answers(socket), socket, _PATIENCE_S)
             yield {"cache": "redis", "cache.redis.unix_socket_path": str(socket)}
         finally:
             process.terminate()
-
-
-def _wait(socket):
-    end = time.monotonic() + _PATIENCE_S
-    while not _answers(socket):
-        if time.monotonic() > end:
-            raise TimeoutError(socket)
-        time.sleep(0.05)
 
 
 def _answers(socket):

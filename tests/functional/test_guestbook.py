@@ -1,13 +1,13 @@
 """The sample service as people copy it: its own suite, in-process and live."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from waiting import free_port, listens
 
 pytest.importorskip("flask")
 pytest.importorskip("gunicorn")
@@ -15,11 +15,6 @@ pytest.importorskip("gunicorn")
 _PACK = Path(__file__).parents[2]
 _GUESTBOOK = _PACK / "examples" / "guestbook"
 _COMMIT = "4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4"
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def _environ(**settings):
@@ -35,7 +30,7 @@ def _environ(**settings):
 @pytest.fixture(scope="module")
 def gunicorn(tmp_path_factory):
     """The guestbook in gunicorn, as its README starts it; yields its URL."""
-    port = _free_port()
+    port = free_port()
     state = tmp_path_factory.mktemp("state")
     process = subprocess.Popen(
         [
@@ -57,9 +52,8 @@ def gunicorn(tmp_path_factory):
 
 def _wait_for_port(port, process):
     for _ in range(600):
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if listens(port):
+            return
         assert process.poll() is None, "gunicorn ended at once"
         time.sleep(0.05)
     pytest.fail("gunicorn did not listen within 30 s")

@@ -12,6 +12,7 @@ from pathlib import Path
 import nginx_server
 import pytest
 import trustme
+from waiting import free_port
 from web_server import serving
 
 from holodeck import webhook_signatures as signatures
@@ -100,7 +101,7 @@ def _site(folder, port, backend, authority):
 @pytest.fixture
 def connect(behind, authority, tmp_path):
     """Make a connection to an nginx before that salt-api."""
-    port = nginx_server.free_port()
+    port = free_port()
     context = ssl.create_default_context()
     authority.configure_trust(context)
 

@@ -16,6 +16,7 @@ import pytest
 from fake_fleet import NEW, OLD, THIRD
 from fake_world import opened, served
 from hypothesis import strategies
+from waiting import until
 from web_server import serving
 
 from holodeck import webhook_signatures as signatures
@@ -72,13 +73,6 @@ def _data(body, secret=_SECRET):
     signature = signatures.sign(secret, stamp, body)
     headers = {"X-Holodeck-Timestamp": str(stamp), "X-Holodeck-Signature": signature}
     return {"body": body, "post": {}, "headers": headers}
-
-
-def _until(condition):
-    end = time.monotonic() + 60
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.1)
-    return condition()
 
 
 def _told(world, body, secret=_SECRET):
@@ -734,11 +728,11 @@ def test_detached_process_releases_what_waits(world, receiver, tmp_path):
         body = _body(commit)
         receiver.reaction(_TAG, _data(body))
         detached.start(opts, tmp_path, *_KEY)
-        assert _until(lambda: not desk.left(_KEY))
+        until(lambda: not desk.left(_KEY), "the push is released")
         # Their master defines nothing.
         assert "for the id 'holodeck'" in _told(world, body)["lines"][-1]
     log = tmp_path / "holodeck/runs/push-demo.guestbook"
-    assert _until(lambda: log.read_text().count("is failed") == 2)
+    until(lambda: log.read_text().count("is failed") == 2, "both stand in the log")
 
 
 def test_detached_process_has_a_control_group_of_its_own(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import salt.utils.event
 import vault_server
 import yaml
 from fake_world import config_of, opened, started
+from waiting import free_port
 
 from holodeck_io.errors import HolodeckError
 from holodeck_master import pillar, records
@@ -135,7 +136,7 @@ def _external(opts):
 
 def _down(opts):
     """Return the options of a master whose vault is away."""
-    server = {"url": f"http://127.0.0.1:{vault_server.free_port()}"}
+    server = {"url": f"http://127.0.0.1:{free_port()}"}
     away = {**opts["vault"], "server": server, "client": {"max_retries": 0}}
     return {**opts, "vault": away}
 

@@ -2,16 +2,15 @@
 
 import contextlib
 import json
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from waiting import free_port, until
+
 _PROGRAM = Path(sys.executable).with_name("bao")
-_PATIENCE_S = 60
 _ROOT = "the-root-token-of-a-test"
 # Policies, as docs/releases.rst tells the administrator to write them.
 MASTER = 'path "auth/token/create/salt" { capabilities = ["update"] }'
@@ -68,12 +67,6 @@ class Vault:
         self.auth = {"method": "approle", "role_id": name, "secret_id": secret}
 
 
-def free_port():
-    """Return a port of this machine on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
 @contextlib.contextmanager
 def running(folder):
     """Run a server with a KV engine at ``secret``; yield its :class:`Vault`."""
@@ -90,19 +83,11 @@ def running(folder):
     ):
         try:
             vault = Vault(port)
-            _wait(vault)
+            until(lambda: _answers(vault), vault.url)
             vault.prepare()
             yield vault
         finally:
             process.terminate()
-
-
-def _wait(vault):
-    end = time.monotonic() + _PATIENCE_S
-    while not _answers(vault):
-        if time.monotonic() > end:
-            raise TimeoutError(vault.url)
-        time.sleep(0.05)
 
 
 def _answers(vault):
