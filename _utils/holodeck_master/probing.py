@@ -21,31 +21,32 @@ def start(run):
 
     Returns who serves as it begins, as :func:`holodeck_master.stages.pools` does.
     """
-    tester, groups = _probe(run), stages.asking_balancers(run.plan)
-    if tester:
+    groups, tester = stages.asking_balancers(run.plan), None
+    if asked := _asked(run):
+        tester = stages.testers(run.plan.environment)[0]
         # Before it is asked: its answer may be lost, and it must be ended all the same.
-        run.record["prober"] = tester[0][0][0]
+        run.record["prober"] = tester
         run.save()
-    replies = run.world.fleet.ask_groups([*groups, *tester]) if groups else {}
-    probed = replies.pop(run.record.get("prober"), None)
+        groups.append(([tester], "webtest.probe", asked))
+    replies = run.world.fleet.ask_groups(groups) if groups else {}
+    probed = replies.pop(tester, None)
     if probed and not probed.ok:
         # It is there to be looked at, and decides nothing.
         run.world.say("rollout", f"no probe: {probed.error}")
     return stages.pools_of(run.plan, replies)
 
 
-def _probe(run):
-    """Return the group of a call that starts the probe; ``[]`` where there is none."""
+def _asked(run):
+    """Return what a tester is asked for that probes, or ``None`` where none does."""
     rules, plan = run.plan.placement.tests, run.plan
     targets = stages.balancer_targets(run.world, plan)
     if not (rules.probe_per_s and targets and run.last):
         # Before a first release nobody could answer.
-        return []
-    asked = {
+        return None
+    return {
         "name": plan.service.name, "commit": run.record["commit"], "targets": targets,
         "paths": _paths(plan), "per_second": rules.probe_per_s, "seconds": _MOST_S,
     }  # fmt: skip
-    return [(stages.testers(plan.environment)[:1], "webtest.probe", asked)]
 
 
 def end(run):

@@ -251,23 +251,22 @@ def _suite(world, plan, commit, dealt):
     nothing of one.
     """
     rules = plan.placement.tests
-    arguments = {
-        tester: {
-            "name": plan.service.name,
-            "commit": commit,
-            "targets": targets,
-            "suite": "suite" if plan.service.suite else None,
-            "checks": plan.service.checks or None,
-            "deadline_s": plan.rules.suite_s,
-            "test_s": rules.test_s,
-            "ready": plan.service.health,
-            "ready_s": rules.ready_s,
-            "allow_writes": plan.placement.allow_writes,
-            "mark": world.mark(plan.environment, "tester"),
-        }
-        for tester, targets in dealt.items()
+    asked = {
+        "name": plan.service.name,
+        "commit": commit,
+        "suite": "suite" if plan.service.suite else None,
+        "checks": plan.service.checks or None,
+        "deadline_s": plan.rules.suite_s,
+        "test_s": rules.test_s,
+        "ready": plan.service.health,
+        "ready_s": rules.ready_s,
+        "allow_writes": plan.placement.allow_writes,
+        "mark": world.mark(plan.environment, "tester"),
     }
-    groups = [([tester], "webtest.run", own) for tester, own in arguments.items()]
+    groups = [
+        ([tester], "webtest.run", {**asked, "targets": targets})
+        for tester, targets in dealt.items()
+    ]
     replies = world.fleet.ask_groups(groups, plan.rules.suite_s + _GRACE_S)
     answers = {tester: reply.value for tester, reply in replies.items() if reply.ok}
     lost = {tester: reply.error for tester, reply in replies.items() if not reply.ok}
