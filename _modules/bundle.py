@@ -10,6 +10,7 @@ layers, and installed side by side with other commits under
 import concurrent.futures
 import logging
 
+import salt.fileclient
 from salt.exceptions import SaltException, SaltInvocationError
 
 from holodeck import names, sbom
@@ -493,7 +494,9 @@ def _fetch(artefact):
     target = downloads.path_for(artefact)
     place = f"salt://bundles/{artefact['sha256']}/{artefact['filename']}"
     try:
-        got = __salt__["cp.get_file"](place, str(target))
+        # `cp.get_file` asks twice, each time with a client that loads the keys anew.
+        with salt.fileclient.get_file_client(__opts__) as client:
+            got = client.get_file(place, str(target))
     except SaltException as error:
         raise errors.HolodeckError(
             f"Package {artefact['filename']}: the master did not send it ({error}); "

@@ -6,6 +6,7 @@ every other one has answered. Here each host of the list ends as an answer, an
 error or a loss, and a lost one is noticed while the others still work.
 """
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,10 @@ class Reply:
     def ok(self):
         """Whether the function did what it was asked for."""
         return not self.error
+
+
+class UnheardError(HolodeckError):
+    """The master does not take jobs."""
 
 
 class CallFailedError(HolodeckError):
@@ -89,15 +94,35 @@ class Fleet:
 
     def ask_groups(self, groups, deadline_s=60):
         """Return what :meth:`ask` does, of groups of hosts that are asked at once."""
+        with self.begun(groups) as replies:
+            return replies(deadline_s)
+
+    @contextlib.contextmanager
+    def begun(self, groups):
+        """
+        Ask groups of hosts at once, and do something else meanwhile.
+
+        Yields a function of a deadline in seconds: it waits, and returns what
+        :meth:`ask` does.
+        """
         groups = [(sorted(set(hosts)), *rest) for hosts, *rest in groups]
         for hosts, function, _ in groups:
             if not hosts:
                 raise HolodeckError(f"{function}: was called for no host at all.")
         with _Jobs(self._opts, self._client, self._patience_s) as jobs:
-            replies = jobs.run(groups, deadline_s)
-        # A master that was there once is waited for when it is started anew.
-        self._patience_s = _RESTART_S
-        return replies
+            jobs.start(groups)
+            # A master that was there once is waited for when it is started anew.
+            self._patience_s = _RESTART_S
+            yield jobs.replies
+
+    def tell(self, hosts, function, **arguments):
+        """
+        Call a function of hosts, and wait neither for them nor for the master.
+
+        Raises :class:`UnheardError` where the master does not take it.
+        """
+        jobs = _Jobs(self._opts, self._client, patience_s=0)
+        jobs.publish(hosts, function, arguments)
 
 
 class _Jobs:
@@ -120,10 +145,12 @@ class _Jobs:
     def __exit__(self, *_):
         self._events.destroy()
 
-    def run(self, groups, deadline_s):
-        end = time.monotonic() + deadline_s
+    def start(self, groups):
         for hosts, function, arguments in groups:
             self._start(hosts, function, arguments)
+
+    def replies(self, deadline_s):
+        end = time.monotonic() + deadline_s
         probe_at = time.monotonic() + _PROBE_EVERY_S
         while self._misses and time.monotonic() < end:
             self._collect()
@@ -139,7 +166,7 @@ class _Jobs:
         return dict(sorted(self._replies.items()))
 
     def _start(self, hosts, function, arguments):
-        jid, known = self._publish(hosts, function, arguments)
+        jid, known = self.publish(hosts, function, arguments)
         for host in hosts:
             if host in known:
                 self._jobs[host], self._misses[host] = jid, 0
@@ -148,7 +175,8 @@ class _Jobs:
                     Reply(host, error="has no accepted key on this master.", lost=True)
                 )
 
-    def _publish(self, hosts, function, arguments):
+    def publish(self, hosts, function, arguments):
+        """Publish a job; return its id and the hosts that the master knows."""
         jid = salt.utils.jid.gen_jid(self._opts)
         argument = [{"__kwarg__": True, **arguments}] if arguments else []
         end = time.monotonic() + self._patience_s
@@ -168,7 +196,7 @@ class _Jobs:
         except (SaltClientError, SaltReqTimeoutError) as error:
             if time.monotonic() < end:
                 return None
-            raise HolodeckError(
+            raise UnheardError(
                 f"The master does not take jobs: {error}. Is salt-master running?"
             ) from error
         return list((sent or {}).get("minions", []))
@@ -204,7 +232,7 @@ class _Jobs:
             self._misses[host] += 1
             waiting.setdefault(self._jobs[host], []).append(host)
         for job, hosts in waiting.items():
-            jid, _ = self._publish(hosts, "saltutil.find_job", {"jid": job})
+            jid, _ = self.publish(hosts, "saltutil.find_job", {"jid": job})
             self._probes.add(jid)
 
     def _settle(self, reply):

@@ -19,6 +19,7 @@ from holodeck_io.errors import HolodeckError
 from holodeck_master import registry
 
 DEFINITION_ID = "holodeck"
+_FILE_SERVERS = ("gitfs", "hgfs", "minionfs", "s3fs", "svnfs")
 
 _KIND = re.compile(r"\b[A-Z]\w*Error\b", re.ASCII)
 # The line of its template that Salt points at, down to its key.
@@ -34,6 +35,8 @@ def load(opts):
     """
     # A copy: Salt puts the id's grains into it, and Vault's driver of sdb looks there.
     own = {**opts, "pillar_safe_render_error": False}
+    # It would import what nobody uses, and fetch for a pillar that is in files.
+    own |= {"disable_fileservers": _unused(opts), "__fs_update": True}
     compiled = salt.pillar.Pillar(
         own, {"id": DEFINITION_ID}, DEFINITION_ID, "base", ext=None
     ).compile_pillar()
@@ -50,6 +53,12 @@ def load(opts):
         raise HolodeckError(str(error)) from error
     _check_checks(definition)
     return ephemeral.extended(definition, registry.Registry(opts).all())
+
+
+def _unused(opts):
+    """Return the file servers that are not configured."""
+    used = {f"{name.removesuffix('fs')}fs" for name in opts["fileserver_backend"]}
+    return [name for name in _FILE_SERVERS if name not in used]
 
 
 def _told(error):

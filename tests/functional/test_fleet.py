@@ -39,7 +39,7 @@ class Master:
     def __init__(self):
         self.now = 0.0
         self.minions = {}
-        self.queue = []
+        self.queue, self.heard = [], []
         self.published = []
         self.refuses = None
 
@@ -75,6 +75,7 @@ class Master:
         due = sorted((e for e in self.queue if e[0] <= self.now), key=lambda e: e[0])
         if due:
             self.queue.remove(due[0])
+            self.heard.append(due[0][1])
             return due[0][1]
         self.now += wait
         return None
@@ -129,6 +130,27 @@ def test_groups_of_hosts_have_arguments_of_their_own(master, hosts):
     assert sent == [("test.echo", ["a"], [{"__kwarg__": True, "n": 1}]),
                     ("test.echo", ["b"], [{"__kwarg__": True, "n": 2}])]  # fmt: skip
     assert master.now < 60
+
+
+def test_answers_count_that_came_during_something_else(master, hosts):
+    """Who is asked meanwhile takes no answer from who was asked before."""
+    master.minions = {"a": Minion(after=1, value="slow"), "b": Minion(after=5)}
+    with hosts.begun([(["a"], "test.echo", {})]) as replies:
+        assert hosts.call(["b"], "test.ping") == {"b": True}
+        # A bus for each in truth; here the other one has taken what came.
+        master.queue += [(0, event) for event in master.heard]
+        assert replies(60)["a"].value == "slow"
+
+
+def test_tell_waits_for_nobody(master, hosts):
+    """The call is out, whether anybody hears it or not."""
+    master.minions = {"a": Minion(after=None)}
+    hosts.tell(["a"], "webtest.dismiss", standby="x")
+    assert (master.published[0][0], master.now) == ("webtest.dismiss", 0)
+    master.refuses = SaltReqTimeoutError("no answer")
+    with pytest.raises(fleet.UnheardError, match="does not take jobs"):
+        hosts.tell(["a"], "webtest.dismiss", standby="x")
+    assert master.now == 0
 
 
 def test_ask_lost_host_is_noticed_before_the_deadline(master, hosts):
