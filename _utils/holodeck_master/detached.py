@@ -3,13 +3,20 @@ Pushes released in a process of its own, which outlives whoever started it.
 
 It is not started by ``salt-run``, whose own start takes longer than most steps of a
 release: the grains of a minion that nobody asks for, and every runner there is.
+A spare one has imported all that it needs, and waits an hour for a push: of several in
+a row each but the first begins at once.
 """
 
+import json
+import os
+import select
 import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
+
+import salt.version
 
 from holodeck_master import pushing
 
@@ -17,6 +24,12 @@ _LOG_BYTES = 1 << 20
 _SYSTEMD = Path("/run/systemd/system")
 # By the name that the configuration has: behind a link there may be another one now.
 _UTILS = Path(__file__).parents[1]
+_SPARE_S = 3600
+# A spare one that was told has nothing to do but to say that it heard.
+_HEARD, _HEARD_S = b"!", 5
+
+# The spare process, and which code it has; one at most.
+_spares, _lock = [], threading.Lock()
 
 
 def apart():
@@ -46,16 +59,73 @@ def start(opts, pack_home, service, environment):
     if place.exists() and place.stat().st_size > _LOG_BYTES:
         place.unlink()
     words = [opts["conf_file"], str(pack_home), service, environment]
-    with open(place, "ab") as output:
-        process = subprocess.Popen(
-            [*apart(), sys.executable, "-m", __name__, *words],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=_UTILS,
-            start_new_session=True,
-        )  # fmt: skip
-    # It leaves no zombie behind.
-    threading.Thread(target=process.wait, daemon=True).start()
+    process = _told_spare(place, words)
+    if not process:
+        with open(place, "ab") as output:
+            process = _started(words, subprocess.DEVNULL, output, output)
+    threading.Thread(target=_follow, args=[process], daemon=True).start()
     return str(place)
 
 
+def _started(words, *streams):
+    return subprocess.Popen(
+        [*apart(), sys.executable, "-m", __name__, *words],
+        stdin=streams[0], stdout=streams[1], stderr=streams[2], cwd=_UTILS,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def _follow(process):
+    """Leave no zombie behind, but a spare process."""
+    process.wait()
+    with _lock:
+        if any(spare.poll() is None for spare, _ in _spares):
+            return
+        code = _code()
+        spare = _started([], subprocess.PIPE, subprocess.PIPE, subprocess.DEVNULL)
+        _spares[:] = [(spare, code)]
+    spare.wait()
+
+
+def _told_spare(place, words):
+    """Let the spare process do it; return that, or ``None`` where there is none."""
+    with _lock:
+        found, _spares[:] = _spares[:], []
+    for process, code in found:
+        with process.stdin as told, process.stdout as heard:
+            if code != _code():
+                continue
+            try:
+                told.write(json.dumps([str(place), *words]).encode() + b"\n")
+            except OSError:
+                continue  # it has ended
+            told.close()
+            if select.select([heard], [], [], _HEARD_S)[0] and heard.read(1) == _HEARD:
+                return process
+    return None
+
+
+def _code():
+    """Return what changes with the code that a process imports."""
+    files = [Path(salt.version.__file__), *sorted(_UTILS.glob("holodeck*/*.py"))]
+    facts = [(str(file), file.stat()) for file in files]
+    return [(name, f.st_ino, f.st_mtime_ns, f.st_size) for name, f in facts]
+
+
+def _waited():
+    """Be the spare process: return the words that are told, and end without any."""
+    if not select.select([sys.stdin], [], [], _SPARE_S)[0]:
+        sys.exit()
+    told = sys.stdin.readline()
+    if not told:
+        sys.exit()  # the master has gone, or has other code
+    place, *words = json.loads(told)
+    os.write(1, _HEARD)
+    with open(place, "ab") as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
+    return words
+
+
 if __name__ == "__main__":
-    pushing.main(*sys.argv[1:])
+    pushing.main(*(sys.argv[1:] or _waited()))

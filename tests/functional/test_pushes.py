@@ -6,9 +6,11 @@ import hmac
 import json
 import logging
 import os
+import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import hypothesis
@@ -718,12 +720,16 @@ def test_each_thing_that_is_told_is_announced(world, receiver, monkeypatch):
 
 
 def test_detached_process_releases_what_waits(world, receiver, tmp_path):
-    """It is a process of its own, with the master's configuration."""
+    """
+    It is a process of its own, with the master's configuration.
+
+    The second is worked off by the one that has waited for it.
+    """
     conf = tmp_path / "master"
     known = {"cachedir": world.opts["cachedir"]}
     conf.write_text(json.dumps({**known, "pillar_roots": {"base": [str(tmp_path)]}}))
     opts = {**world.opts, "conf_file": str(conf)}
-    desk = pushes.Desk(world.opts)
+    desk, spares = pushes.Desk(world.opts), [None]
     for commit in (NEW, THIRD):
         body = _body(commit)
         receiver.reaction(_TAG, _data(body))
@@ -731,8 +737,64 @@ def test_detached_process_releases_what_waits(world, receiver, tmp_path):
         until(lambda: not desk.left(_KEY), "the push is released")
         # Their master defines nothing.
         assert "for the id 'holodeck'" in _told(world, body)["lines"][-1]
+        until(lambda: _spare() not in spares, "another one waits for the next")
+        spares.append(_spare())
+    assert spares[1].poll() == 0
     log = tmp_path / "holodeck/runs/push-demo.guestbook"
     until(lambda: log.read_text().count("is failed") == 2, "both stand in the log")
+
+
+def _spare():
+    """Return the process that waits for the next push, if any."""
+    return detached._spares[0][0] if detached._spares else None
+
+
+@pytest.fixture
+def spare(tmp_path):
+    """A process that waits for a push, which nobody needs afterwards."""
+    opts = {"cachedir": str(tmp_path), "conf_file": str(tmp_path / "none")}
+    detached.start(opts, tmp_path, *_KEY)
+    until(_spare, "one waits")
+    until(lambda: _is_ready(_spare()), "it has imported everything")
+    yield _spare()
+    with detached._lock:
+        for process, _ in detached._spares:
+            process.stdin.close()
+        detached._spares.clear()
+
+
+def _is_ready(process):
+    """Tell whether a process waits for what it is told."""
+    return "poll" in Path(f"/proc/{process.pid}/wchan").read_text()
+
+
+def test_spare_process_has_heard_before_anybody_relies_on_it(spare, tmp_path):
+    """What it is told is done by it, and the log is that of the place."""
+    log, words = tmp_path / "log", [str(tmp_path / "none"), str(tmp_path), *_KEY]
+    assert detached._told_spare(log, words) is spare
+    assert spare.wait(30) == 0
+    assert log.exists()
+
+
+@pytest.mark.parametrize("fate", ["killed", "stopped", "outdated"])
+def test_spare_process_that_is_no_good_is_not_told(
+    spare, tmp_path, monkeypatch, fate
+):  # fmt: skip
+    """A push is never lost with it: another process takes it, with the present code."""
+    monkeypatch.setattr(detached, "_HEARD_S", 0.5)
+    if fate == "outdated":
+        monkeypatch.setattr(detached, "_code", lambda: "another pack")
+    else:
+        spare.send_signal(signal.SIGKILL if fate == "killed" else signal.SIGSTOP)
+    assert detached._told_spare(tmp_path / "log", ["none"]) is None
+    spare.send_signal(signal.SIGCONT)
+    until(lambda: spare.poll() is not None, "it ends")
+
+
+def test_spare_process_ends_with_its_master(spare):
+    """Its memory is free when the reactor is gone."""
+    spare.stdin.close()
+    assert spare.wait(30) == 0
 
 
 def test_detached_process_has_a_control_group_of_its_own(tmp_path, monkeypatch):
