@@ -81,6 +81,33 @@ def ready(backend, servers, timeout_s=30):
     return _move(backend, servers, "ready", haproxy.is_up, timeout_s)
 
 
+def swap(backend, servers, others, timeout_s=30, drain_s=30, floor=0):
+    """
+    Put servers into rotation, and then take others out: :py:func:`ready`, and
+    :py:func:`drain` once that is done.
+
+    backend, servers, timeout_s
+        As for :py:func:`ready`.
+    others, drain_s, floor
+        The servers, the seconds and the floor of :py:func:`drain`.
+
+    Returns ``{server: status}`` of all.
+
+    Raises as :py:func:`drain` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'balancer1' balancer.swap guestbook '["demo-web1"]' '["demo-web2"]'
+    """
+    _check_servers(backend, others)
+    return {
+        **ready(backend, servers, timeout_s),
+        **drain(backend, others, drain_s, floor),
+    }
+
+
 def status(backend=None):
     """
     Return ``{backend: {server: {status, sessions, address, check}}}``.

@@ -19,6 +19,7 @@ from holodeck_io import pillar
 from holodeck_io.errors import HolodeckError
 from holodeck_tester import contract as contracts
 from holodeck_tester import invocation, jobs, probes, reporting
+from holodeck_tester import standby as standbys
 
 _REPORTS = f"{names.STATE}/webtest"
 _DEADLINE_MAX_S = 7200
@@ -38,6 +39,7 @@ def run(
     bundle=None,
     reports=None,
     mark="",
+    standby=None,
 ):
     r"""
     Run the suite and the checks of a service against each target.
@@ -78,6 +80,9 @@ def run(
     mark
         That of the pillar which is meant: where ``holodeck:mark`` of the one in
         memory is the same, no other is compiled for the suite's settings.
+    standby
+        The name that :py:func:`stand_by` was called with; where nothing stands by under
+        it, the run does without.
 
     Returns ``{"ok", "targets", "report", "sha256"}``. ``targets`` gives for each
     name ``state`` (``passed``, ``failed``, ``error``, ``timeout``, ``not-run``,
@@ -97,7 +102,7 @@ def run(
             targets='[{name: web1, kind: host, url: "http://10.0.0.7:8000"}]'
     """
     times = {"deadline_s": deadline_s, "test_s": test_s, "ready_s": ready_s}
-    _check_arguments(name, commit, targets, checks, times)
+    _check_arguments(name, commit, targets, checks, times, standby)
     settings = _settings(name, mark)
     end = time.monotonic() + deadline_s
     python, suite_folder = _tools(_bundle(name, commit, bundle), suite, checks)
@@ -105,13 +110,56 @@ def run(
     options = [f"--http-test-s={test_s}", f"--http-ready-s={ready_s}"]
     options += [f"--http-ready={ready}"] if ready else []
     options += ["--http-allow-writes"] if allow_writes else []
-    with jobs.job(folder, python, commit, options, settings) as job:
+    with jobs.job(folder, python, commit, options, settings, standby) as job:
         job.add(suite_folder, checks)
         told = job.test_all(targets, end)
     entries = {target: entry for target, (entry, _) in told.items()}
     summary = results.merge([target["name"] for target in targets], entries)
     summary["matrix"] = results.matrix({name: own for name, (_, own) in told.items()})
     return results.cap(reporting.written(folder, summary))
+
+
+def stand_by(name, commit, standby, bundle=None, mark=""):
+    r"""
+    Have a pytest there for the runs of other jobs, and return when it has ended.
+
+    What it imports no run imports again. It ends with :py:func:`dismiss`, when nobody
+    wants it for 5 minutes, and after a run that was killed.
+
+    name, commit, bundle, mark
+        As for :py:func:`run`.
+    standby
+        A name for it, that of the release.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt --async tester1 webtest.stand_by guestbook \
+            4f2c1e90b7a1c5d2e8f3a6b4c7d8e9f0a1b2c3d4 guestbook.staging.12
+    """
+    problems = [*_identity_problems(name, commit), *standbys.problems(standby)]
+    if problems:
+        raise SaltInvocationError("webtest.stand_by: " + "\n".join(problems))
+    python = _python(_bundle(name, commit, bundle))
+    settings = _settings(name, mark)
+    with jobs.job(None, python, commit, [], settings, standby) as job:
+        job.stand_by()
+
+
+def dismiss(standby):
+    """
+    End what stands by under a name, and the runs that it has.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt tester1 webtest.dismiss guestbook.staging.12
+    """
+    if problems := standbys.problems(standby):
+        raise SaltInvocationError("webtest.dismiss: " + "\n".join(problems))
+    standbys.dismiss(standby)
 
 
 def contract(
@@ -270,8 +318,9 @@ def _settings(name, mark):
     return suites.get(name, {})
 
 
-def _check_arguments(name, commit, targets, checks, times):
+def _check_arguments(name, commit, targets, checks, times, standby=None):
     problems = _identity_problems(name, commit)
+    problems += standbys.problems(standby) if standby is not None else []
     for key, value in times.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value <= _DEADLINE_MAX_S:

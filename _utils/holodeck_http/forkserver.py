@@ -7,7 +7,7 @@ Pytest runs once with the arguments, on a folder without tests: what it imports 
 there for all. The first connection to the socket lasts as long as this process should.
 Each other one is a run: its one message is ``{"argv", "home"}`` with the file for what
 the run prints; the answer, ``{"status"}``, comes when nothing of the run is left. Who
-hangs up ends the run.
+hangs up ends the run. Who only says ``?`` is answered ``!``: all is well.
 
 Standard library and pytest alone: the bundle's Python runs this.
 """
@@ -72,8 +72,11 @@ def _reap(*_):
 def _supervised(connection):
     """Fork once more; return pytest's arguments in the child, and never above it."""
     message, files, *_ = socket.recv_fds(connection, _MESSAGE_BYTES, 1)
-    if not message:
-        os._exit(0)  # the tester has gone
+    if not files:
+        # Else the tester has gone.
+        if message == b"?":
+            connection.send(b"!")
+        os._exit(0)
     asked, (log,) = json.loads(message), files
     # Whatever loses its parent below becomes a child of this process.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

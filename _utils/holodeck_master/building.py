@@ -1,10 +1,14 @@
 """A commit found and built once, and its packages in the store."""
 
+import contextlib
+
 from holodeck import names, spec
 from holodeck_io.errors import HolodeckError
 from holodeck_master import environments, fleet
 
 _RESOLVE_S = 300
+# Whoever was asked early is asked again where this is not enough.
+_EARLY_S = 10
 _RPM_SYSTEMS = ("RedHat", "CentOS", "Rocky", "AlmaLinux", "OEL", "Fedora", "Amazon")
 
 
@@ -24,9 +28,34 @@ def check_ref(service, ref):
         )
 
 
-def resolve(world, environment, service, ref):
+@contextlib.contextmanager
+def asked_early(world, environment, service, ref):
+    """
+    Ask the builder for a commit while the environment's hosts are looked after.
+
+    Yields what :func:`resolve` takes as ``early``.
+    """
+    if not service.repository or names.is_commit(ref):
+        yield lambda: None
+        return
+    builder = _builder(environment)
+    question = _question(service, ref or service.branch)
+    with world.fleet.begun([([builder], *question)]) as replies:
+
+        def early():
+            reply = replies(_EARLY_S)[builder]
+            return reply.value if reply.ok else None
+
+        yield early
+
+
+def resolve(world, environment, service, ref, early=lambda: None):
     """
     Return the full commit id that ``ref`` stands for.
+
+    early
+        Returns what the builder said when it was asked before; ``None`` where it has to
+        be asked now, as it may have been made a moment ago.
 
     A full id needs no look-up: the build fails when it does not exist. A
     service without a repository has one commit, its lock's digest.
@@ -36,6 +65,8 @@ def resolve(world, environment, service, ref):
     if names.is_commit(ref):
         return ref
     check_ref(service, ref)
+    if found := early():
+        return found
     try:
         return _resolved(world, environment, service, ref or service.branch)
     except fleet.CallFailedError as error:
@@ -58,10 +89,12 @@ def resolve_known(world, environment, service, commit):
 
 def _resolved(world, environment, service, ref):
     builder = _builder(environment)
-    return world.fleet.call(
-        [builder], "bundle.resolve", deadline_s=_RESOLVE_S,
-        repository=service.repository, ref=ref,
-    )[builder]  # fmt: skip
+    groups = [([builder], *_question(service, ref))]
+    return world.fleet.call_groups(groups, _RESOLVE_S)[builder]
+
+
+def _question(service, ref):
+    return "bundle.resolve", {"repository": service.repository, "ref": ref}
 
 
 def _fixed_commit(service, ref):

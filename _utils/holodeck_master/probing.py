@@ -1,8 +1,10 @@
 """What a tester measures beside the suites: a steady load, and old against new."""
 
+import contextlib
+
 from holodeck import rollout
 from holodeck_io.errors import HolodeckError
-from holodeck_master import stages
+from holodeck_master import fleet, stages
 
 # A probe ends by itself after this time, should its runner have died.
 _MOST_S = 7200
@@ -19,34 +21,23 @@ def start(run):
     """
     Let a tester send requests through the balancers as long as the rollout lasts.
 
-    Returns who serves as it begins, as :func:`holodeck_master.stages.pools` does.
+    It is there to be looked at, and decides nothing: nobody waits for it.
     """
-    groups, tester = stages.asking_balancers(run.plan), None
-    if asked := _asked(run):
-        tester = stages.testers(run.plan.environment)[0]
-        # Before it is asked: its answer may be lost, and it must be ended all the same.
-        run.record["prober"] = tester
-        run.save()
-        groups.append(([tester], "webtest.probe", asked))
-    replies = run.world.fleet.ask_groups(groups) if groups else {}
-    probed = replies.pop(tester, None)
-    if probed and not probed.ok:
-        # It is there to be looked at, and decides nothing.
-        run.world.say("rollout", f"no probe: {probed.error}")
-    return stages.pools_of(run.plan, replies)
-
-
-def _asked(run):
-    """Return what a tester is asked for that probes, or ``None`` where none does."""
     rules, plan = run.plan.placement.tests, run.plan
     targets = stages.balancer_targets(run.world, plan)
     if not (rules.probe_per_s and targets and run.last):
         # Before a first release nobody could answer.
-        return None
-    return {
-        "name": plan.service.name, "commit": run.record["commit"], "targets": targets,
-        "paths": _paths(plan), "per_second": rules.probe_per_s, "seconds": _MOST_S,
-    }  # fmt: skip
+        return
+    tester = stages.testers(plan.environment)[0]
+    # Before it is told: it may have been heard whatever comes, and must be ended.
+    run.record["prober"] = tester
+    run.save()
+    with contextlib.suppress(fleet.UnheardError):
+        run.world.fleet.tell(
+            [tester], "webtest.probe",
+            name=plan.service.name, commit=run.record["commit"], targets=targets,
+            paths=_paths(plan), per_second=rules.probe_per_s, seconds=_MOST_S,
+        )  # fmt: skip
 
 
 def end(run):
@@ -65,8 +56,11 @@ def end(run):
     except HolodeckError as error:
         run.world.say("rollout", f"the probe was not ended: {error}")
         return
-    if replies[tester].ok:
+    if replies[tester].ok and replies[tester].value:
         run.story.add(probe=replies[tester].value)
+    else:
+        why = replies[tester].error or "it was not started; see the tester's own log"
+        run.world.say("rollout", f"no probe from {tester}: {why}")
 
 
 def compare(run, host):

@@ -38,8 +38,7 @@ def release(world, service, environment, ref, order, check=None):
         left = _left_behind(world, plan)
         run = _begun(world, plan, {"ref": ref, "kind": "release", **left, **order})
         with run.recorded():
-            run.ensure()
-            run.resolve(ref)
+            run.find(ref)
             if check:
                 check(run)
             if run.is_there():

@@ -18,11 +18,16 @@ _LOOK_S = 2
 _LOOK_MOST_S = 15
 
 
-def roll_over(run):
-    """Take over every host that is not done yet."""
+def roll_over(run, pools):
+    """
+    Take over every host that is not done yet.
+
+    pools
+        Who served a moment ago, as :func:`holodeck_master.stages.pools` returns it.
+    """
     rules = run.plan.rules
+    probing.start(run)
     # What serves nobody goes first: it is there for the pool when the others go.
-    pools = probing.start(run) or []
     serving = set.intersection(*pools) if pools else set()
     ordered = sorted(run.hosts, key=serving.__contains__)
     batches = rollout.batches(ordered, rules.batch, rules.floor)
@@ -30,7 +35,9 @@ def roll_over(run):
         _pause(run)
         _batch(run, [host for host in batch if host not in run.record["done"]])
         if batch is batches[0] and rules.hold_s and not run.record.get("held"):
+            _let_in(run)
             _hold(run, batch)
+    _let_in(run)
 
 
 def _batch(run, hosts):
@@ -51,6 +58,8 @@ def _part(run, hosts):
         if rest:
             _part(run, rest)
     else:
+        if run.plan.rules.min_healthy_s:
+            _let_in(run)
         _watch(run, run.plan.rules.min_healthy_s)
 
 
@@ -85,12 +94,20 @@ def _budget(run, culprits):
 
 
 def _roll(run, hosts):
-    """Out of rotation, switched, tested, and back in."""
+    """
+    Out of rotation, switched and tested.
+
+    They are let in as the next ones go out, in one call.
+    """
     world, plan, record = run.world, run.plan, run.record
     run.story.note("rollout", hosts, "begins")
     record["touched"] = list(dict.fromkeys([*record["touched"], *hosts]))
     run.save()
-    stages.drain(world, plan, hosts, floor=_floor(run))
+    if run.tested:
+        stages.swap(world, plan, run.tested, hosts, floor=_floor(run))
+        _note_in(run)
+    else:
+        stages.drain(world, plan, hosts, floor=_floor(run))
     run.note("rollout", hosts, "out of rotation")
     record["switched"] = list(dict.fromkeys([*record["switched"], *hosts]))
     run.save()
@@ -101,7 +118,18 @@ def _roll(run, hosts):
     run.note("rollout", hosts, "the suite passed")
     if not record["done"]:
         _look_closer(run, hosts[0])
-    stages.ready(world, plan, hosts)
+    run.tested = list(hosts)
+
+
+def _let_in(run):
+    """Put back into rotation what was tested last."""
+    if run.tested:
+        stages.ready(run.world, run.plan, run.tested)
+        _note_in(run)
+
+
+def _note_in(run):
+    hosts, run.tested, record = run.tested, [], run.record
     run.note("rollout", hosts, "back in rotation")
     record["touched"] = [host for host in record["touched"] if host not in hosts]
     record["done"] = [*record["done"], *hosts]
@@ -127,6 +155,7 @@ def _pause(run):
     file = locks.wish(run.world.opts, *run.plan.key)
     asked = wishes.read(file)
     if asked.get("word") == wishes.PAUSE:
+        _let_in(run)
         _wait(run, f"paused by {asked['user']}", math.inf, {wishes.PROMOTE, None})
 
 

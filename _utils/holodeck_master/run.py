@@ -40,7 +40,7 @@ class Run:
 
     ``record`` remembers, besides what people are shown, how far each host has come:
     ``touched`` are out of rotation, ``switched`` may run something else than before,
-    ``done`` are tested and back, ``failed`` stay out.
+    ``done`` are tested and back, ``failed`` stay out. ``tested`` are about to be back.
     """
 
     def __init__(self, world, plan, last, record):
@@ -58,7 +58,7 @@ class Run:
         }
         self.story = story.Story(world.records, record.get("id"))
         self.hosts = plan.environment.members("web")
-        self.statuses = {}
+        self.statuses, self.tested = {}, []
         self._order = 0
         if last and world.records.was_given_up(last):
             # Hosts may have other bytes in its place.
@@ -86,12 +86,13 @@ class Run:
                 self.world, self.plan.environment, self.plan.rules.hosts_s
             )
 
-    def resolve(self, ref):
-        """Find the commit and the configuration that are wanted."""
-        with self._phase("resolve"):
-            commit = building.resolve(
-                self.world, self.plan.environment, self.plan.service, ref
-            )
+    def find(self, ref):
+        """Find the commit and the configuration that are wanted, on hosts as above."""
+        asked = self.world, self.plan.environment, self.plan.service, ref
+        with building.asked_early(*asked) as early:
+            self.ensure()
+            with self._phase("resolve"):
+                commit = building.resolve(*asked, early)
         placed = (self.world.records, self.plan.service, self.plan.placement)
         config = pillar.config_digest(*placed)
         self.record |= {
@@ -157,14 +158,17 @@ class Run:
     def go(self):
         """Stage, roll over, test through the balancer, and call it good."""
         self._begin()
-        with self._phase("stage"):
+        with self._phase("stage"), stages.pools_asked(self.world, self.plan) as pools:
             staging.stage(self)
-        with self._phase("rollout"):
-            rolling.roll_over(self)
-        with self._phase("balancer"):
-            if self.test(stages.suite_on_balancers):
-                self.world.say("balancer", "the suite passed through every balancer")
-            agreement.check(self)
+            serving = pools()
+        with stages.standby(self.world, self.plan, self.record):
+            with self._phase("rollout"):
+                rolling.roll_over(self, serving)
+            with self._phase("balancer"):
+                if self.test(stages.suite_on_balancers):
+                    words = "the suite passed through every balancer"
+                    self.world.say("balancer", words)
+                agreement.check(self)
         self._finish(records.GOOD)
 
     def resume(self):
@@ -192,7 +196,7 @@ class Run:
     def test(self, suite, *hosts):
         """Run one of the suites of :mod:`stages`; remember what it proved."""
         try:
-            proof = suite(self.world, self.plan, self.record["commit"], *hosts)
+            proof = suite(self.world, self.plan, self.record, *hosts)
         except stages.SuiteFailedError as error:
             self.story.tested(error.proof)
             raise

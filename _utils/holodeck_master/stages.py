@@ -4,12 +4,15 @@ The steps of a release on hosts, each a call to minions.
 Nothing here decides: it asks, and raises when the answer is no.
 """
 
+import contextlib
+
 from holodeck import names, rollout, spec
 from holodeck_http import dealing, verdict
 from holodeck_io.errors import HolodeckError
 from holodeck_master import fleet
 
 _BALANCER_S = 15
+_ASK_S = 60
 _GRACE_S = 15
 # To start, to load the schema, and for a last request.
 _CONTRACT_S = 45
@@ -83,6 +86,13 @@ def ready(world, plan, hosts, *, come_what_may=False):
     return _balance(world, plan, "ready", hosts, seconds, come_what_may)
 
 
+def swap(world, plan, hosts, others, *, floor):
+    """Put hosts into rotation at every balancer, and then take others out."""
+    seconds = plan.rules.health_s
+    more = {"others": list(others), "drain_s": plan.rules.drain_s, "floor": floor}
+    _balance(world, plan, "swap", hosts, seconds, without_lost=False, **more)
+
+
 def pools(world, plan):
     """
     Return the hosts that each balancer sends requests to, a set for each.
@@ -90,27 +100,37 @@ def pools(world, plan):
     A balancer that has no server yet is left out. ``None`` when nobody knows: there
     is no balancer, or none answered.
     """
-    return pools_of(plan, ask_balancers(world, plan))
+    with pools_asked(world, plan) as found:
+        return found()
 
 
-def pools_of(plan, replies):
-    """Return what :func:`pools` does, by the balancers' replies."""
-    replies = replies.values()
-    found = [serving(plan, reply) for reply in replies if reply.ok]
-    return [pool for pool in found if pool] if found else None
+@contextlib.contextmanager
+def pools_asked(world, plan):
+    """Ask for the pools while the block does something else; yield what returns it."""
+    with _balancers_asked(world, plan) as replies:
+
+        def found():
+            told = [serving(plan, r) for r in replies(_ASK_S).values() if r.ok]
+            return [pool for pool in told if pool] if told else None
+
+        yield found
 
 
 def ask_balancers(world, plan):
     """Return ``{balancer: reply}`` to who serves; ``{}`` where there is none."""
-    groups = asking_balancers(plan)
-    return world.fleet.ask_groups(groups) if groups else {}
+    with _balancers_asked(world, plan) as replies:
+        return replies(_ASK_S)
 
 
-def asking_balancers(plan):
-    """Return the group of a call that asks who serves; ``[]`` without a balancer."""
+@contextlib.contextmanager
+def _balancers_asked(world, plan):
     balancers = plan.environment.members("balancer")
+    if not balancers:
+        yield lambda _: {}
+        return
     asked = {"backend": plan.service.name}
-    return [(balancers, "balancer.status", asked)] if balancers else []
+    with world.fleet.begun([(balancers, "balancer.status", asked)]) as replies:
+        yield replies
 
 
 def serving(plan, reply):
@@ -137,17 +157,38 @@ def switch(world, plan, hosts, target, order, **more):
     )  # fmt: skip
 
 
-def suite_on_hosts(world, plan, commit, hosts):
+@contextlib.contextmanager
+def standby(world, plan, record):
+    """
+    Let testers have the suite's pytest ready during the block, for all its runs.
+
+    It is the faster way alone: a run that finds none starts its own.
+    """
+    asked, name = testers(plan.environment), {"standby": record["id"]}
+    with contextlib.suppress(fleet.UnheardError):
+        world.fleet.tell(
+            asked, "webtest.stand_by", name=plan.service.name,
+            commit=record["commit"], mark=world.mark(plan.environment, "tester"),
+            **name,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        with contextlib.suppress(fleet.UnheardError):
+            world.fleet.tell(asked, "webtest.dismiss", **name)
+
+
+def suite_on_hosts(world, plan, record, hosts):
     """Run the suite from the testers against each of ``hosts``; return the proof."""
     addresses = world.records.addresses(plan.environment.name)
     targets = [
         rollout.host_target(host, addresses[host], plan.service.port) for host in hosts
     ]
     dealt = dealing.assign(testers(plan.environment), targets)
-    return _suite(world, plan, commit, dealt)
+    return _suite(world, plan, record, dealt)
 
 
-def contract_on_host(world, plan, commit, host):
+def contract_on_host(world, plan, record, host):
     """
     Hold the service's schema against one host, from one tester; return the proof.
 
@@ -157,7 +198,7 @@ def contract_on_host(world, plan, commit, host):
     address = world.records.addresses(plan.environment.name)[host]
     reply = world.fleet.ask(
         [tester], "webtest.contract", deadline_s=contract["seconds"] + _CONTRACT_S,
-        name=plan.service.name, commit=commit, contract=contract,
+        name=plan.service.name, commit=record["commit"], contract=contract,
         target=rollout.host_target(host, address, plan.service.port),
         allow_writes=plan.placement.allow_writes,
         mark=world.mark(plan.environment, "tester"),
@@ -174,7 +215,7 @@ def contract_on_host(world, plan, commit, host):
     return proof
 
 
-def suite_on_balancers(world, plan, commit):
+def suite_on_balancers(world, plan, record):
     """
     Run the suite from every tester through every balancer; return the proof.
 
@@ -187,7 +228,7 @@ def suite_on_balancers(world, plan, commit):
     if plan.placement.url:
         targets.append(rollout.url_target(plan.placement))
     dealt = dict.fromkeys(testers(plan.environment), targets)
-    return _suite(world, plan, commit, dealt)
+    return _suite(world, plan, record, dealt)
 
 
 def balancer_targets(world, plan):
@@ -233,7 +274,7 @@ def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):
         return []
     replies = world.fleet.ask(
         plan.environment.members("balancer"), function,
-        deadline_s=timeout_s + _GRACE_S,
+        deadline_s=timeout_s + more.get("drain_s", 0) + _GRACE_S,
         backend=plan.service.name, servers=list(hosts), timeout_s=timeout_s, **more,
     )  # fmt: skip
     answers = {b: reply for b, reply in replies.items() if not reply.lost}
@@ -243,7 +284,7 @@ def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):
     return sorted(set(replies) - set(heard))
 
 
-def _suite(world, plan, commit, dealt):
+def _suite(world, plan, record, dealt):
     """
     Run the suite where it was dealt; return the proof that it passed.
 
@@ -253,7 +294,7 @@ def _suite(world, plan, commit, dealt):
     rules = plan.placement.tests
     asked = {
         "name": plan.service.name,
-        "commit": commit,
+        "commit": record["commit"],
         "suite": "suite" if plan.service.suite else None,
         "checks": plan.service.checks or None,
         "deadline_s": plan.rules.suite_s,
@@ -262,6 +303,7 @@ def _suite(world, plan, commit, dealt):
         "ready_s": rules.ready_s,
         "allow_writes": plan.placement.allow_writes,
         "mark": world.mark(plan.environment, "tester"),
+        "standby": record["id"],
     }
     groups = [
         ([tester], "webtest.run", {**asked, "targets": targets})

@@ -88,8 +88,8 @@ def test(world, service, environment):
     hosts = plan.environment.members("web")
     stages.stage(world, plan, {"tester": [last["suite"]]})
     return {
-        "hosts": stages.suite_on_hosts(world, plan, last["commit"], hosts),
-        "balancers": stages.suite_on_balancers(world, plan, last["commit"]),
+        "hosts": stages.suite_on_hosts(world, plan, last, hosts),
+        "balancers": stages.suite_on_balancers(world, plan, last),
     }
 
 

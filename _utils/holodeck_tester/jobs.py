@@ -18,6 +18,7 @@ from holodeck_tester import (
     library,
     reporting,
     session,
+    standby,
     turnstile,
     warm,
 )
@@ -32,7 +33,7 @@ WORK = Path("/run/holodeck/webtest")
 
 
 @contextlib.contextmanager
-def job(folder, python, commit, options, settings):
+def job(folder, python, commit, options, settings, standby=None):
     """
     Yield a :class:`Job` with a work folder of its own, which goes with it.
 
@@ -44,9 +45,12 @@ def job(folder, python, commit, options, settings):
         The plugin's, the same for each target.
     settings
         What the definition gives to the suite.
+    standby
+        The name of a pytest that may stand by for it; see
+        :mod:`holodeck_tester.standby`.
     """
     with work_folder() as work:
-        yield Job(work, folder, python, commit, options, settings)
+        yield Job(work, folder, python, commit, options, settings, standby)
 
 
 @contextlib.contextmanager
@@ -83,13 +87,13 @@ def _remove(folder):
 class Job:
     """What is the same for each target of one run."""
 
-    def __init__(self, work, folder, python, commit, options, settings):
+    def __init__(self, work, folder, python, commit, options, settings, standby_):
         self._work, self._folder = work, folder
         self._python, self._commit = python, commit
         self._options, self._settings = options, settings
         self._mask = masking.Mask(settings.values())
         self._root, self._paths = work, []
-        self._user = session.unprivileged()
+        self._standby, self._user = standby_, None
         self._ini = work / "pytest.ini"
         _write(self._ini, "[pytest]\n")
         self._library = library.readable(python)
@@ -121,14 +125,34 @@ class Job:
             self._server() as server,
             concurrent.futures.ThreadPoolExecutor(workers) as pool,
         ):
+            self._user = server.user
             running = {
                 target["name"]: pool.submit(self._test_one, server, target, end, gate)
                 for target in targets
             }
             return {name: future.result() for name, future in running.items()}
 
+    def stand_by(self):
+        """Have a pytest there for the runs of other jobs, as long as they want it."""
+        with self._own_server() as server:
+            standby.offer(self._standby, self._kind(), server)
+
+    def _kind(self):
+        return standby.kind(self._python, self._library, self._commit, self._settings)
+
+    @contextlib.contextmanager
     def _server(self):
-        home = session.home(self._work / "home", self._user)
+        if self._standby:
+            with standby.borrowed(self._standby, self._kind()) as server:
+                if server:
+                    yield server
+                    return
+        with self._own_server() as server:
+            yield server
+
+    def _own_server(self):
+        user = session.unprivileged()
+        home = session.home(self._work / "home", user)
         empty = self._work / "empty"
         files.make_folder(empty)
         own = invocation.common(empty, self._ini)
@@ -138,7 +162,7 @@ class Job:
             env=self._environment(home),
             cwd=home,
             work=self._work,
-            user=self._user,
+            user=user,
         )
 
     def _test_one(self, server, target, end, gate):

@@ -5,6 +5,7 @@ import json
 import select
 import socket
 import subprocess
+from pathlib import Path
 
 from holodeck_tester import session
 
@@ -12,6 +13,8 @@ _BACKLOG = 64
 _ANSWER_BYTES = 4096
 # For what is to end by itself; then it is killed.
 _GRACE_S = 4
+# For what it imports at its start.
+_HELLO_S = 10
 #: The exit status of a run whose server died.
 LOST = -1
 
@@ -53,17 +56,40 @@ def started(program, options, *, env, cwd, work, user):
         )
         # Its own copy alone is left: when it dies those who wait for it are told.
         listener.close()
-        yield Server(path, log)
+        yield Server(path, log, user)
         lifeline.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_S)
 
 
 class Server:
-    """A pytest that waits to be forked."""
+    """
+    A pytest that waits to be forked.
 
-    def __init__(self, path, log):
-        self._path, self._log = path, log
+    ``user`` is whom its runs belong to; ``is_whole`` says that each one has ended by
+    itself, and left nothing.
+    """
+
+    def __init__(self, path, log, user):
+        self._path, self._log, self.user = Path(path), Path(log), user
+        self.is_whole = True
+
+    @property
+    def facts(self):
+        """What another process needs to have it too, as data."""
+        return {"path": str(self._path), "log": str(self._log), "user": self.user}
+
+    def is_there(self):
+        """Tell whether it has not been ended."""
+        return self._path.exists()
+
+    def answers(self):
+        """Tell whether it will fork a run that is asked for."""
+        with _socket() as connection, contextlib.suppress(OSError):
+            connection.connect(str(self._path))
+            connection.send(b"?")
+            return _answers(connection, _HELLO_S) and connection.recv(1) == b"!"
+        return False
 
     def run(self, argv, *, home, log, seconds):
         """
@@ -94,6 +120,7 @@ class Server:
             if not answer and not timed_out:
                 output.write(self._log.read_bytes())
         status = json.loads(answer)["status"] if answer else None
+        self.is_whole = self.is_whole and status is not None
         return LOST if status is None else status, timed_out
 
 

@@ -10,7 +10,7 @@ from holodeck_io import systemd
 from holodeck_io.errors import HolodeckError
 from holodeck_webapp import deployments
 
-_POLL_S = 0.1
+_POLL_S = 0.05
 _REQUEST_S = 5
 # More restarts than this within one wait is a crash loop: no need to wait on.
 _RESTARTS = 2

@@ -7,6 +7,7 @@ could meet: an untested commit in rotation, or an empty pool.
 
 # ruff: noqa: ARG002 -- fakes take what the real ones take
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class Fleet:
     homeless_code: str = ""
     marks: dict = field(default_factory=dict)
     refreshed: list = field(default_factory=list)
+    standing: set = field(default_factory=set)
     probes: list = field(default_factory=list)
     latency: dict = field(default_factory=dict)
     broken_contract: bool = False
@@ -79,6 +81,21 @@ class Fleet:
 
     def ask_groups(self, groups, deadline_s=60):
         """Return one reply for each host of the groups."""
+        with self.begun(groups) as replies:
+            return replies(deadline_s)
+
+    @contextlib.contextmanager
+    def begun(self, groups):
+        """Yield what asks: nobody has done anything before."""
+        yield lambda _: self._replies(groups)
+
+    def tell(self, hosts, function, **arguments):
+        """Call a function of hosts that are not dead."""
+        if not self.dead:
+            for host in hosts:
+                self._reply(host, function, arguments)
+
+    def _replies(self, groups):
         replies = {
             host: self._reply(host, function, arguments)
             for hosts, function, arguments in groups
@@ -148,7 +165,10 @@ class Fleet:
 
     def _bundle_resolve(self, host, repository, ref):
         self._step(f"resolve {ref}")
-        return {"main": NEW, "old": OLD, "third": THIRD}[ref]
+        known = {"main": NEW, "old": OLD, "third": THIRD}
+        if ref not in known:
+            raise RefusedError(f"Commit {ref}: is no branch")
+        return known[ref]
 
     def _saltutil_refresh_pillar(self, host, wait):
         self.refreshed.append(_short(host))
@@ -203,6 +223,13 @@ class Fleet:
             self.hosts[server].rotation = True
         return {}
 
+    def _balancer_swap(
+        self, host, backend, servers, others, timeout_s, drain_s, floor
+    ):  # fmt: skip
+        self._balancer_ready(host, backend, servers, timeout_s)
+        self._watch()
+        return self._balancer_drain(host, backend, others, drain_s, floor, cut=False)
+
     def _bundle_history(self, host, repository, old, new):
         return [{"commit": new, "subject": LABELS[new]}]
 
@@ -256,6 +283,12 @@ class Fleet:
                 name: {"state": "passed", "counts": counts} for name in targets
             },
         }
+
+    def _webtest_stand_by(self, host, name, commit, standby, mark):
+        self.standing.add((host, standby))
+
+    def _webtest_dismiss(self, host, standby):
+        self.standing.remove((host, standby))
 
     def _webtest_probe(self, host, **arguments):
         self.probes.append(arguments)

@@ -60,7 +60,7 @@ _FAILURES = {
     "drain web1": ["drain web1; ready web1"],
     "switch web1 new": ["drain web1; switch web1 new", _back("web1")],
     "suite web1": ["drain web1; switch web1 new; suite web1", _back("web1")],
-    "ready web1": [_on("web1"), _back("web1")],
+    "ready web1": [_on("web1"), "ready web2", _back("web1")],
     "drain web2": [_on("web1"), "drain web2; ready web2", _back("web1")],
     "switch web2 new": [
         _on("web1"), "drain web2; switch web2 new", _back("web2"), _back("web1"),
@@ -69,9 +69,11 @@ _FAILURES = {
         _on("web1"), "drain web2; switch web2 new; suite web2", _back("web2"),
         _back("web1"),
     ],
-    "ready web2": [_on("web1", "web2"), _back("web2"), _back("web1")],
+    "ready web2": [
+        _on("web1", "web2"), "ready web3", _back("web2"), _back("web1"),
+    ],
     "drain web3": [
-        _on("web1", "web2"), "drain web3; ready web3", _back("web1", "web2"),
+        _on("web1", "web2"), "drain web3; ready web3", _back("web2"), _back("web1"),
     ],
     "switch web3 new": [
         _on("web1", "web2"), "drain web3; switch web3 new",
@@ -219,6 +221,23 @@ def test_release_bad_ref_is_refused_before_anything(world, ref):
         started(world, ref)
     assert world.fleet.steps == []
     assert len(world.records.history("guestbook", "demo")) == 1
+
+
+def test_release_asks_again_what_a_builder_could_not_say_at_first(world):
+    """It is asked while hosts are looked after, and may just be in the making."""
+    world.fleet.faults["resolve main"] = "is silent for 20 s."
+    record = started(world, "main")
+    assert (record["status"], record["commit"]) == ("good", NEW)
+    assert world.fleet.steps.count("resolve main") == 2
+
+
+def test_release_has_the_suite_ready_as_long_as_it_rolls(world):
+    """Testers import what it needs once; nothing stands by afterwards."""
+    seen = []
+    world.fleet.faults["suite web2"] = lambda: seen.append(set(world.fleet.standing))
+    record = started(world)
+    assert seen == [{("demo-tester1", record["id"])}]
+    assert world.fleet.standing == set()
 
 
 def test_release_unknown_branch_leaves_no_record(world):
