@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 
+from holodeck_master import detached
 from probe import Probe
 
 pytestmark = pytest.mark.integration
@@ -160,3 +161,33 @@ def _flood(lab):
 
 def _files(folder):
     return {path for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_release_process_outlives_a_restart_of_the_masters_unit(
+    laboratory, monkeypatch, tmp_path, apart
+):
+    """Where systemd runs the master, a restart of its unit ends no release."""
+    monkeypatch.setattr(detached, "_SYSTEMD", tmp_path)
+    monkeypatch.setattr(detached.shutil, "which", lambda _name: "/usr/bin/systemd-run")
+    words = [*(detached.apart() if apart else []), "sleep", "300"]
+    source = (
+        "import subprocess, time\n"
+        f"began = subprocess.Popen({words!r}, start_new_session=True)\n"
+        "open('/run/began', 'a').write(f'{began.pid}\\n')\n"
+        "time.sleep(300)\n"
+    )
+    script = """
+        systemd-run --quiet --unit=a-master python3 -c "$1"
+        until [ -s /run/began ]; do sleep 0.1; done
+        sleep 1
+        systemctl restart a-master
+        until [ "$(wc -l </run/began)" = 2 ]; do sleep 0.1; done
+        systemctl stop a-master
+        for pid in $(cat /run/began); do
+            if kill "$pid" 2>/dev/null; then echo lived; else echo ended; fi
+        done
+        rm /run/began
+    """
+    said = laboratory.inside("demo-tester1", "bash", "-c", script, "bash", source)
+    assert said.stdout.split() == ["lived" if apart else "ended"] * 2
