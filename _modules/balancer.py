@@ -8,6 +8,7 @@ release does not put an untested server back into rotation.
 
 import socket
 import time
+import uuid
 from pathlib import Path
 
 from salt.exceptions import SaltInvocationError
@@ -93,7 +94,8 @@ def swap(backend, servers, others, timeout_s=30, drain_s=30, floor=0):
 
     Returns ``{server: status}`` of all.
 
-    Raises as :py:func:`drain` does.
+    Raises as :py:func:`drain` does, and takes nothing out where anybody has moved a
+    server of the backend meanwhile: whoever called it may have gone.
 
     CLI Example:
 
@@ -101,11 +103,14 @@ def swap(backend, servers, others, timeout_s=30, drain_s=30, floor=0):
 
         salt 'balancer1' balancer.swap guestbook '["demo-web1"]' '["demo-web2"]'
     """
-    _check_servers(backend, others)
-    return {
-        **ready(backend, servers, timeout_s),
-        **drain(backend, others, drain_s, floor),
-    }
+    _check_servers(backend, [*servers, *others])
+    turn = uuid.uuid4().hex
+    inside = _move(backend, servers, "ready", haproxy.is_up, timeout_s, turn=turn)
+    _check_floor(backend, others, floor)
+    outside = _move(
+        backend, others, "drain", haproxy.is_drained, drain_s, after=turn
+    )  # fmt: skip
+    return {**inside, **outside}
 
 
 def status(backend=None):
@@ -175,8 +180,23 @@ def forget_moved(wanted):
     return moved
 
 
-def _move(backend, servers, state, arrived, timeout_s, *, may_be_late=False):
+def _move(
+    backend, servers, state, arrived, timeout_s, *, may_be_late=False, turn="", after=""
+):
+    """
+    Give servers a state, and wait until they have arrived there.
+
+    turn
+        A name for this move, for the one that comes ``after`` it and no other.
+    """
     with lock.held(f"{STATE_FILE}.lock"):
+        last = Path(f"{STATE_FILE}.{backend}.turn")
+        if after and last.read_text(encoding="ascii") != after:
+            raise errors.HolodeckError(
+                f"HAProxy {backend}: {', '.join(servers)} stays as it is: somebody "
+                "has moved a server meanwhile."
+            )
+        files.write_atomic(last, turn, durable=False)
         for server in servers:
             answer = _ask(haproxy.set_state(backend, server, state)).strip()
             if answer:

@@ -217,7 +217,9 @@ def contract(
     return {**entry, "report": str(folder)}
 
 
-def probe(name, commit, targets, paths, per_second=10, seconds=3600, bundle=None):
+def probe(
+    name, commit, targets, paths, per_second=10, seconds=3600, bundle=None, turn=""
+):
     r"""
     Start a steady load on targets, in the background, in place of one that runs.
 
@@ -235,6 +237,8 @@ def probe(name, commit, targets, paths, per_second=10, seconds=3600, bundle=None
         When it ends by itself, should nobody ask for its result.
     bundle
         The root of the tester's bundle, as in :py:func:`run`.
+    turn
+        A name for this load. One that was ended before it came does not begin.
 
     CLI Example:
 
@@ -246,10 +250,10 @@ def probe(name, commit, targets, paths, per_second=10, seconds=3600, bundle=None
     _check_arguments(name, commit, targets, None, {"seconds": seconds})
     python = _python(_bundle(name, commit, bundle))
     asked = {"paths": paths, "per_second": per_second, "seconds": seconds}
-    probes.start(python, name, {"targets": _reached(targets), **asked})
+    probes.start(python, name, {"targets": _reached(targets), **asked}, turn)
 
 
-def probed(name):
+def probed(name, turn=""):
     """
     End the load that :py:func:`probe` started, and tell what it saw.
 
@@ -261,7 +265,7 @@ def probed(name):
 
         salt tester1 webtest.probed guestbook
     """
-    return probes.end(name)
+    return probes.end(name, turn)
 
 
 def compare(name, commit, old, new, paths, seconds=5, bundle=None):

@@ -8,7 +8,7 @@ from holodeck_master import environments, fleet
 
 _RESOLVE_S = 300
 # Whoever was asked early is asked again where this is not enough.
-_EARLY_S = 10
+_EARLY_S = 5
 _RPM_SYSTEMS = ("RedHat", "CentOS", "Rocky", "AlmaLinux", "OEL", "Fedora", "Amazon")
 
 

@@ -7,6 +7,7 @@ A spare one has imported all that it needs, and waits an hour for a push: of sev
 a row each but the first begins at once.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -71,7 +72,7 @@ def _started(words, *streams):
     return subprocess.Popen(
         [*apart(), sys.executable, "-m", __name__, *words],
         stdin=streams[0], stdout=streams[1], stderr=streams[2], cwd=_UTILS,
-        start_new_session=True,
+        start_new_session=True, bufsize=0,
     )  # fmt: skip
 
 
@@ -91,37 +92,47 @@ def _told_spare(place, words):
     """Let the spare process do it; return that, or ``None`` where there is none."""
     with _lock:
         found, _spares[:] = _spares[:], []
+    line = json.dumps([str(place), *words]).encode() + b"\n"
     for process, code in found:
-        with process.stdin as told, process.stdout as heard:
+        # One that has ended breaks the pipe.
+        with process.stdin, process.stdout, contextlib.suppress(OSError):
             if code != _code():
                 continue
-            try:
-                told.write(json.dumps([str(place), *words]).encode() + b"\n")
-            except OSError:
-                continue  # it has ended
-            told.close()
-            if select.select([heard], [], [], _HEARD_S)[0] and heard.read(1) == _HEARD:
+            process.stdin.write(line)
+            if _readable(process.stdout, _HEARD_S) and process.stdout.read(1) == _HEARD:
                 return process
     return None
 
 
+def _readable(stream, seconds):
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 def _code():
     """Return what changes with the code that a process imports."""
-    files = [Path(salt.version.__file__), *sorted(_UTILS.glob("holodeck*/*.py"))]
-    facts = [(str(file), file.stat()) for file in files]
-    return [(name, f.st_ino, f.st_mtime_ns, f.st_size) for name, f in facts]
+    found = []
+    for file in (Path(salt.version.__file__), *sorted(_UTILS.glob("holodeck*/*.py"))):
+        # One that is just being replaced is another one a moment later.
+        with contextlib.suppress(OSError):
+            facts = file.stat()
+            found.append(
+                (str(file), facts.st_ino, facts.st_mtime_ns, facts.st_size)
+            )  # fmt: skip
+    return found
 
 
 def _waited():
     """Be the spare process: return the words that are told, and end without any."""
-    if not select.select([sys.stdin], [], [], _SPARE_S)[0]:
+    if not _readable(sys.stdin, _SPARE_S):
         sys.exit()
     told = sys.stdin.readline()
     if not told:
         sys.exit()  # the master has gone, or has other code
     place, *words = json.loads(told)
-    os.write(1, _HEARD)
     with open(place, "ab") as output:
+        os.write(1, _HEARD)
         for stream in (1, 2):
             os.dup2(output.fileno(), stream)
     return words

@@ -37,6 +37,7 @@ def start(run):
             [tester], "webtest.probe",
             name=plan.service.name, commit=run.record["commit"], targets=targets,
             paths=_paths(plan), per_second=rules.probe_per_s, seconds=_MOST_S,
+            turn=run.standby,
         )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def end(run):
     tester = run.record.pop("prober")
     try:
         replies = run.world.fleet.ask(
-            [tester], "webtest.probed", name=run.plan.service.name
+            [tester], "webtest.probed", name=run.plan.service.name, turn=run.standby
         )
     except HolodeckError as error:
         run.world.say("rollout", f"the probe was not ended: {error}")
@@ -59,7 +60,7 @@ def end(run):
     if replies[tester].ok and replies[tester].value:
         run.story.add(probe=replies[tester].value)
     else:
-        why = replies[tester].error or "it was not started; see the tester's own log"
+        why = replies[tester].error or "it had seen nothing yet"
         run.world.say("rollout", f"no probe from {tester}: {why}")
 
 

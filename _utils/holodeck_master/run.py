@@ -27,6 +27,8 @@ from holodeck_master import (
     way_back,
 )
 
+# For an answer that came while something else was done, and may have been missed.
+_ANSWERED_S = 5
 _INTERRUPTS = (KeyboardInterrupt, SystemExit, signals.InterruptedReleaseError)
 
 
@@ -58,7 +60,7 @@ class Run:
         }
         self.story = story.Story(world.records, record.get("id"))
         self.hosts = plan.environment.members("web")
-        self.statuses, self.tested = {}, []
+        self.statuses, self.tested, self.standby = {}, [], ""
         self._order = 0
         if last and world.records.was_given_up(last):
             # Hosts may have other bytes in its place.
@@ -160,8 +162,9 @@ class Run:
         self._begin()
         with self._phase("stage"), stages.pools_asked(self.world, self.plan) as pools:
             staging.stage(self)
-            serving = pools()
-        with stages.standby(self.world, self.plan, self.record):
+            serving = pools(_ANSWERED_S)
+        told = self.world, self.plan, self.record
+        with stages.standby(*told) as self.standby:
             with self._phase("rollout"):
                 rolling.roll_over(self, serving)
             with self._phase("balancer"):
@@ -196,7 +199,8 @@ class Run:
     def test(self, suite, *hosts):
         """Run one of the suites of :mod:`stages`; remember what it proved."""
         try:
-            proof = suite(self.world, self.plan, self.record, *hosts)
+            code = {"commit": self.record["commit"], "standby": self.standby}
+            proof = suite(self.world, self.plan, code, *hosts)
         except stages.SuiteFailedError as error:
             self.story.tested(error.proof)
             raise

@@ -5,6 +5,7 @@ Nothing here decides: it asks, and raises when the answer is no.
 """
 
 import contextlib
+import uuid
 
 from holodeck import names, rollout, spec
 from holodeck_http import dealing, verdict
@@ -109,8 +110,8 @@ def pools_asked(world, plan):
     """Ask for the pools while the block does something else; yield what returns it."""
     with _balancers_asked(world, plan) as replies:
 
-        def found():
-            told = [serving(plan, r) for r in replies(_ASK_S).values() if r.ok]
+        def found(seconds=_ASK_S):
+            told = [serving(plan, r) for r in replies(seconds).values() if r.ok]
             return [pool for pool in told if pool] if told else None
 
         yield found
@@ -162,9 +163,11 @@ def standby(world, plan, record):
     """
     Let testers have the suite's pytest ready during the block, for all its runs.
 
-    It is the faster way alone: a run that finds none starts its own.
+    Yields its name, which no other runner has. It is the faster way alone: a run that
+    finds none starts its own.
     """
-    asked, name = testers(plan.environment), {"standby": record["id"]}
+    asked = testers(plan.environment)
+    name = {"standby": f"{record['id']}.{uuid.uuid4().hex}"}
     with contextlib.suppress(fleet.UnheardError):
         world.fleet.tell(
             asked, "webtest.stand_by", name=plan.service.name,
@@ -172,23 +175,28 @@ def standby(world, plan, record):
             **name,
         )  # fmt: skip
     try:
-        yield
+        yield name["standby"]
     finally:
         with contextlib.suppress(fleet.UnheardError):
             world.fleet.tell(asked, "webtest.dismiss", **name)
 
 
-def suite_on_hosts(world, plan, record, hosts):
-    """Run the suite from the testers against each of ``hosts``; return the proof."""
+def suite_on_hosts(world, plan, code, hosts):
+    """
+    Run the suite from the testers against each of ``hosts``; return the proof.
+
+    code
+        The ``commit``, and ``standby``, what :func:`standby` yielded.
+    """
     addresses = world.records.addresses(plan.environment.name)
     targets = [
         rollout.host_target(host, addresses[host], plan.service.port) for host in hosts
     ]
     dealt = dealing.assign(testers(plan.environment), targets)
-    return _suite(world, plan, record, dealt)
+    return _suite(world, plan, code, dealt)
 
 
-def contract_on_host(world, plan, record, host):
+def contract_on_host(world, plan, code, host):
     """
     Hold the service's schema against one host, from one tester; return the proof.
 
@@ -198,7 +206,7 @@ def contract_on_host(world, plan, record, host):
     address = world.records.addresses(plan.environment.name)[host]
     reply = world.fleet.ask(
         [tester], "webtest.contract", deadline_s=contract["seconds"] + _CONTRACT_S,
-        name=plan.service.name, commit=record["commit"], contract=contract,
+        name=plan.service.name, commit=code["commit"], contract=contract,
         target=rollout.host_target(host, address, plan.service.port),
         allow_writes=plan.placement.allow_writes,
         mark=world.mark(plan.environment, "tester"),
@@ -215,7 +223,7 @@ def contract_on_host(world, plan, record, host):
     return proof
 
 
-def suite_on_balancers(world, plan, record):
+def suite_on_balancers(world, plan, code):
     """
     Run the suite from every tester through every balancer; return the proof.
 
@@ -228,7 +236,7 @@ def suite_on_balancers(world, plan, record):
     if plan.placement.url:
         targets.append(rollout.url_target(plan.placement))
     dealt = dict.fromkeys(testers(plan.environment), targets)
-    return _suite(world, plan, record, dealt)
+    return _suite(world, plan, code, dealt)
 
 
 def balancer_targets(world, plan):
@@ -284,7 +292,7 @@ def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):
     return sorted(set(replies) - set(heard))
 
 
-def _suite(world, plan, record, dealt):
+def _suite(world, plan, code, dealt):
     """
     Run the suite where it was dealt; return the proof that it passed.
 
@@ -294,7 +302,7 @@ def _suite(world, plan, record, dealt):
     rules = plan.placement.tests
     asked = {
         "name": plan.service.name,
-        "commit": record["commit"],
+        "commit": code["commit"],
         "suite": "suite" if plan.service.suite else None,
         "checks": plan.service.checks or None,
         "deadline_s": plan.rules.suite_s,
@@ -303,7 +311,7 @@ def _suite(world, plan, record, dealt):
         "ready_s": rules.ready_s,
         "allow_writes": plan.placement.allow_writes,
         "mark": world.mark(plan.environment, "tester"),
-        "standby": record["id"],
+        "standby": code.get("standby"),
     }
     groups = [
         ([tester], "webtest.run", {**asked, "targets": targets})

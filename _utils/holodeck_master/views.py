@@ -85,11 +85,11 @@ def test(world, service, environment):
     last = world.records.last_good(*plan.key)
     if last is None:
         raise HolodeckError(f"{service} in {environment}: has no good release to test.")
-    hosts = plan.environment.members("web")
+    hosts, code = plan.environment.members("web"), {"commit": last["commit"]}
     stages.stage(world, plan, {"tester": [last["suite"]]})
     return {
-        "hosts": stages.suite_on_hosts(world, plan, last, hosts),
-        "balancers": stages.suite_on_balancers(world, plan, last),
+        "hosts": stages.suite_on_hosts(world, plan, code, hosts),
+        "balancers": stages.suite_on_balancers(world, plan, code),
     }
 
 

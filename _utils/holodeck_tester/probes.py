@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from holodeck_http import results
+from holodeck_io import files
 from holodeck_io.errors import HolodeckError
 from holodeck_tester import invocation, library, session
 
@@ -18,7 +19,7 @@ _GRACE_S = 20
 _SECONDS_MOST = 3600
 
 
-def start(python, name, asked):
+def start(python, name, asked, turn=""):
     """
     Start a steady probe that outlives this job, in place of one that runs.
 
@@ -28,7 +29,11 @@ def start(python, name, asked):
         The service.
     asked
         What :func:`holodeck_http.probe.watch` takes.
+    turn
+        Its name; nothing begins under one that was ended, which may be heard first.
     """
+    if turn and _ended(name).is_file() and _ended(name).read_text() == turn:
+        return
     session.sweep(_mark(name))
     argv = _argv(python, {"do": "watch", **asked})
     with open(_home(name) / _LINES, "wb") as output:
@@ -39,8 +44,10 @@ def start(python, name, asked):
         )  # fmt: skip
 
 
-def end(name):
+def end(name, turn=""):
     """End a steady probe; return what it saw, ``[[second, sent, failed, p95], …]``."""
+    RUN.mkdir(parents=True, exist_ok=True, mode=0o755)
+    files.write_atomic(_ended(name), turn, durable=False)
     session.sweep(_mark(name))
     file = _home(name) / _LINES
     if not file.is_file():
@@ -69,6 +76,11 @@ def compare(python, name, asked):
     if status:
         raise HolodeckError(f"Latency: was not measured: {said[-2000:] or status}")
     return json.loads(said.splitlines()[-1])
+
+
+def _ended(name):
+    """Return the file with the name of the service's probe that was ended last."""
+    return RUN / f".{name}.ended"
 
 
 def _home(name):

@@ -293,7 +293,7 @@ class Fleet:
     def _webtest_probe(self, host, **arguments):
         self.probes.append(arguments)
 
-    def _webtest_probed(self, host, name):
+    def _webtest_probed(self, host, name, turn):
         return [[100, 10, 0, 2.5]]
 
     def _webtest_compare(self, host, old, new, **arguments):

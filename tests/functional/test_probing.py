@@ -106,6 +106,14 @@ def test_rollback_has_no_gate(tmp_path):
     assert (record["status"], record["commit"]) == ("good", OLD)
 
 
+def test_probe_that_was_ended_before_it_came_does_not_begin(tmp_path, monkeypatch):
+    """Calls that nobody waits for may be heard in another order."""
+    monkeypatch.setattr(probes, "RUN", tmp_path / "probes")
+    assert probes.end("guestbook", "turn-1") == []
+    probes.start("no-python-is-needed", "guestbook", {}, "turn-1")
+    assert not (tmp_path / "probes" / "guestbook").exists()
+
+
 def _app(delay_s=0.0, status="200 OK"):
     def app(environ, start_response):
         time.sleep(delay_s)

@@ -784,10 +784,14 @@ def test_spare_process_that_is_no_good_is_not_told(
     monkeypatch.setattr(detached, "_HEARD_S", 0.5)
     if fate == "outdated":
         monkeypatch.setattr(detached, "_code", lambda: "another pack")
+    elif fate == "killed":
+        spare.kill()
+        spare.wait()
     else:
-        spare.send_signal(signal.SIGKILL if fate == "killed" else signal.SIGSTOP)
+        spare.send_signal(signal.SIGSTOP)
     assert detached._told_spare(tmp_path / "log", ["none"]) is None
-    spare.send_signal(signal.SIGCONT)
+    if fate == "stopped":
+        spare.send_signal(signal.SIGCONT)
     until(lambda: spare.poll() is not None, "it ends")
 
 
