@@ -111,7 +111,7 @@ def test_probe_that_was_ended_before_it_came_does_not_begin(tmp_path, monkeypatc
     monkeypatch.setattr(probes, "RUN", tmp_path / "probes")
     assert probes.end("guestbook", "turn-1") == []
     probes.start("no-python-is-needed", "guestbook", {}, "turn-1")
-    assert not (tmp_path / "probes" / "guestbook").exists()
+    assert not (tmp_path / "probes" / "guestbook" / "lines.jsonl").exists()
 
 
 def _app(delay_s=0.0, status="200 OK"):
