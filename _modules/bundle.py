@@ -10,8 +10,8 @@ layers, and installed side by side with other commits under
 import concurrent.futures
 import logging
 
-import salt.fileclient
 from salt.exceptions import SaltException, SaltInvocationError
+from salt.fileclient import get_file_client
 
 from holodeck import names, sbom
 from holodeck import spec as naming
@@ -495,7 +495,7 @@ def _fetch(artefact):
     place = f"salt://bundles/{artefact['sha256']}/{artefact['filename']}"
     try:
         # `cp.get_file` asks twice, each time with a client that loads the keys anew.
-        with salt.fileclient.get_file_client(__opts__) as client:
+        with get_file_client(__opts__) as client:
             got = client.get_file(place, str(target))
     except SaltException as error:
         raise errors.HolodeckError(

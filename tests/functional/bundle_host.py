@@ -1,5 +1,6 @@
 """A host below one folder: its own files, package database, pillar and store."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ PROVENANCE = {"builder": "builder1"}
 
 class Host:
     """
-    A minion without a master: ``cp.get_file`` reads the store, which is data.
+    A minion without a master: its file client reads the store, which is data.
 
     Packages carry their whole paths, so they unpack below the folder alone; the
     package database is a private one.
@@ -48,16 +49,19 @@ class Host:
         )
         loaded = salt.loader.minion_mods(opts, utils=salt.loader.utils(opts))
         loaded.pack["__salt__"] = {
-            "cp.get_file": self._get_file,
             "pkg.install": self._pkg_install,
             "fpm.package": loaded["fpm.package"],
         }
+        # Each loader has a module of its own.
+        module = loaded["bundle.install"].func.__globals__
+        module["get_file_client"] = lambda _opts: contextlib.nullcontext(self)
         return loaded
 
-    def _get_file(self, path, dest):
+    def get_file(self, path, dest):
+        """Do what Salt's client does: return where the file is, or ``False``."""
         self.fetched.append(Path(path).name)
         found = self.store.get(path)
-        return shutil.copy(found, dest) if found else ""
+        return shutil.copy(found, dest) if found else False
 
     def _pkg_install(self, pkgs, refresh):
         assert refresh

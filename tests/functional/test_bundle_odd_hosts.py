@@ -295,7 +295,7 @@ def test_master_that_does_not_answer_is_named(host, made):
     def gone(*_):
         raise SaltReqTimeoutError("Message timed out")
 
-    host.functions.pack["__salt__"]["cp.get_file"] = gone
+    host.get_file = gone
     with pytest.raises(HolodeckError, match="the master did not send it \\(Message"):
         host.install(made)
 
