@@ -39,9 +39,7 @@ where ``{cache}`` and ``{ca_bundle}`` stand for the machine's folder and file;
 ``environment`` for the minion; ``boot_timeout`` in seconds; ``keep_failed: True``.
 """
 
-import contextlib
 import logging
-from pathlib import Path
 
 import salt.config
 import salt.utils.cloud
@@ -50,12 +48,12 @@ from salt.exceptions import (
     SaltCloudSystemExit,
 )
 
+from holodeck_cloud import calls, vm
 from holodeck_io.errors import HolodeckError
 from holodeck_nspawn import (
     definition,
     host,
     image,
-    keys,
     leftovers,
     plan,
     programs,
@@ -117,8 +115,8 @@ def avail_locations(call=None):
 
         salt-cloud --list-locations local
     """
-    _refuse_action(call, "avail_locations")
-    with _cloud_errors():
+    calls.refuse_action(call, "avail_locations")
+    with calls.errors():
         local = _provider()
     return {local.bridge: {"name": local.bridge, "network": str(local.network)}}
 
@@ -133,8 +131,8 @@ def avail_images(call=None):
 
         salt-cloud --list-images local
     """
-    _refuse_action(call, "avail_images")
-    with _cloud_errors():
+    calls.refuse_action(call, "avail_images")
+    with calls.errors():
         local = _provider()
         found = definition.names(local.images)
         keys_built = {x: image.built(local.images, x, local.cache) for x in found}
@@ -151,7 +149,7 @@ def avail_sizes(call=None):
 
         salt-cloud --list-sizes local
     """
-    _refuse_action(call, "avail_sizes")
+    calls.refuse_action(call, "avail_sizes")
     return {name: {"name": name, **limits} for name, limits in plan.SIZES.items()}
 
 
@@ -171,16 +169,16 @@ def create(vm_):
 
         salt-cloud -p local-small web1
     """
-    with _cloud_errors(), _accepted_key(vm_):
+    with calls.errors(), calls.accepted_key(vm_, __opts__):
         local = _provider()
         record = request.record(vm_, __opts__, local)
-    with _cloud_errors():
+    with calls.errors():
         made = host.create(
             local,
             record,
             lambda: _prepare(vm_, local, record),
-            keep_failed=bool(request.setting(vm_, __opts__, "keep_failed")),
-            timeout_s=request.setting(vm_, __opts__, "boot_timeout") or 60,
+            keep_failed=bool(vm.setting(vm_, __opts__, "keep_failed")),
+            timeout_s=vm.setting(vm_, __opts__, "boot_timeout") or 60,
         )
     log.info("Created the local host %s", vm_["name"])
     _fire("created instance", "created", vm_, _EVENT_FIELDS)
@@ -200,7 +198,7 @@ def destroy(name, call=None):
     if call == "function":
         raise SaltCloudSystemExit("destroy: is an action; use -d or -a destroy.")
     _fire("destroying instance", "destroying", {"name": name}, ["name"])
-    with _cloud_errors():
+    with calls.errors():
         host.destroy(_provider(), name)
     _fire("destroyed instance", "destroyed", {"name": name}, ["name"])
     return {"name": name, "destroyed": True}
@@ -219,7 +217,7 @@ def list_nodes(call=None):
 
         salt-cloud -Q
     """
-    _refuse_action(call, "list_nodes")
+    calls.refuse_action(call, "list_nodes")
     fields = ("id", "image", "size", "state", "private_ips", "public_ips")
     return {
         name: {field: node[field] for field in fields}
@@ -237,7 +235,7 @@ def list_nodes_full(call=None):
 
         salt-cloud -F
     """
-    _refuse_action(call, "list_nodes_full")
+    calls.refuse_action(call, "list_nodes_full")
     return _nodes()
 
 
@@ -251,7 +249,7 @@ def list_nodes_min(call=None):
 
         salt-cloud -f list_nodes_min local
     """
-    _refuse_action(call, "list_nodes_min")
+    calls.refuse_action(call, "list_nodes_min")
     return {name: {"state": node["state"]} for name, node in _nodes().items()}
 
 
@@ -280,7 +278,7 @@ def show_instance(name, call=None):
 
         salt-cloud -a show_instance web1
     """
-    _need_action(call, "show_instance")
+    calls.need_action(call, "show_instance")
     node = _nodes().get(name)
     if node is None:
         raise SaltCloudNotFound(f"{name}: there is no such host; see salt-cloud -Q.")
@@ -404,9 +402,9 @@ def build_image(kwargs=None, call=None):
 
         salt-cloud -f build_image local image=bookworm
     """
-    _refuse_action(call, "build_image")
+    calls.refuse_action(call, "build_image")
     name = (kwargs or {}).get("image", "bookworm")
-    with _cloud_errors():
+    with calls.errors():
         local = _provider()
         return {"image": name, "root": image.ensure(local.images, name, local.cache)}
 
@@ -421,8 +419,8 @@ def network_up(call=None):
 
         salt-cloud -f network_up local
     """
-    _refuse_action(call, "network_up")
-    with _cloud_errors():
+    calls.refuse_action(call, "network_up")
+    with calls.errors():
         local = _provider()
         host.network_up(local)
         return {"bridge": local.bridge, "address": local.gateway}
@@ -438,8 +436,8 @@ def network_down(call=None):
 
         salt-cloud -f network_down local
     """
-    _refuse_action(call, "network_down")
-    with _cloud_errors():
+    calls.refuse_action(call, "network_down")
+    with calls.errors():
         local = _provider()
         host.network_down(local)
         return {"bridge": local.bridge}
@@ -452,15 +450,15 @@ def _prepare(vm_, local, record):
 
 
 def _act(function, name, call):
-    _need_action(call, function.__name__)
-    with _cloud_errors():
+    calls.need_action(call, function.__name__)
+    with calls.errors():
         local = _provider()
         function(local, name)
         return {"name": name, "state": host.state(local, store.load(local, name))}
 
 
 def _nodes():
-    with _cloud_errors():
+    with calls.errors():
         local = _provider()
         leftovers.collect(local)
         records = [store.load(local, name) for name in store.names(local)]
@@ -496,44 +494,4 @@ def _provider():
 
 
 def _fire(message, verb, data, keys):
-    # Without a master to hear it, each event would wait a second.
-    if not Path(__opts__["sock_dir"], "master_event_pull.ipc").exists():
-        return
-    __utils__["cloud.fire_event"](
-        "event",
-        message,
-        f"salt/cloud/{data['name']}/{verb}",
-        args=__utils__["cloud.filter_event"](verb, data, keys),
-        sock_dir=__opts__["sock_dir"],
-        transport=__opts__["transport"],
-    )
-
-
-@contextlib.contextmanager
-def _accepted_key(vm_):
-    # salt-cloud has accepted the key already, so a fault in the settings must take it
-    # back; from there on host.create does.
-    try:
-        yield
-    except Exception:
-        keys.forget(request.key(vm_, __opts__))
-        raise
-
-
-@contextlib.contextmanager
-def _cloud_errors():
-    # salt-cloud makes an entry of this error; any other aborts the whole call.
-    try:
-        yield
-    except (HolodeckError, OSError) as error:
-        raise SaltCloudSystemExit(str(error)) from error
-
-
-def _refuse_action(call, function):
-    if call == "action":
-        raise SaltCloudSystemExit(f"{function}: is a function; use -f or --function.")
-
-
-def _need_action(call, function):
-    if call != "action":
-        raise SaltCloudSystemExit(f"{function}: is an action; use -a or --action.")
+    calls.fire(__utils__, __opts__, message, verb, data, keys)

@@ -9,9 +9,9 @@ import signal
 import threading
 
 from holodeck_io.errors import HolodeckError
+from holodeck_io.signals import handled
 from holodeck_master import wishes
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A reactor's runners are threads of one process: each has its own.
 _own = threading.local()
 
@@ -35,7 +35,7 @@ def interruptible(wish):
     caught = _own.caught = []
     _own.wish = wish
     try:
-        with _handled(lambda number, _: caught.append(number)):
+        with handled(lambda number, _: caught.append(number)):
             yield
     finally:
         _own.caught, _own.wish = [], None
@@ -45,7 +45,7 @@ def interruptible(wish):
 def shielded():
     """Let no signal but SIGKILL stop the work."""
     _own.caught, _own.wish = [], None
-    with _handled(signal.SIG_IGN):
+    with handled(signal.SIG_IGN):
         yield
 
 
@@ -59,17 +59,3 @@ def check():
         asked = wishes.read(wish)
         if asked.get("word") == wishes.ABORT:
             raise InterruptedReleaseError(f"It was aborted by {asked['user']}.")
-
-
-@contextlib.contextmanager
-def _handled(handler):
-    # Python takes handlers in the main thread alone; a reactor's runner is in none.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, how in before.items():
-            signal.signal(number, how)

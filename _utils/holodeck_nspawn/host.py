@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+from holodeck_cloud import keys
 from holodeck_io.errors import HolodeckError
 from holodeck_io.process import run
 from holodeck_nspawn import (
@@ -13,7 +14,6 @@ from holodeck_nspawn import (
     cgroup,
     disk,
     image,
-    keys,
     leftovers,
     limits,
     network,

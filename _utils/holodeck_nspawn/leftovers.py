@@ -1,6 +1,7 @@
 """Removing hosts, also those that a killed driver left half-made or half-removed."""
 
-from holodeck_nspawn import cgroup, keys, network, store
+from holodeck_cloud import keys
+from holodeck_nspawn import cgroup, network, store
 
 _SETTLED = (store.MADE, store.FAILED)
 

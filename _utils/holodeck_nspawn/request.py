@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import salt.config
 import salt.utils.cloud
 import salt.utils.crypt
 
+from holodeck_cloud.vm import key, minion_id, setting
 from holodeck_nspawn import image, minion, plan
 
 _KEYS = ("image", "size", "memory_mb", "cpus", "disk_mb", "network_mode", "binds")
@@ -20,25 +20,6 @@ def record(vm, opts, provider):
         **key(vm, opts),
         "provider": vm["provider"],
     }
-
-
-def key(vm, opts):
-    """Return the key that salt-cloud made for the host, and where it is accepted."""
-    return {
-        "public_key": vm.get("pub_key"),
-        "accepted_in": opts["pki_dir"],
-        "minion_id": minion_id(vm, opts),
-    }
-
-
-def minion_id(vm, opts):
-    """Return the name of the key, as ``salt.cloud.Cloud.create`` puts it together."""
-    own = setting(vm, opts, "minion") or {}
-    name = own.get("id", vm["name"])
-    domain = own.get("append_domain")
-    if vm.get("use_fqdn") and vm.get("domain"):
-        domain = vm["domain"]
-    return f"{name}.{domain}" if domain else name
 
 
 def minion_files(vm, opts, provider):
@@ -72,10 +53,3 @@ def master_finger(opts, hash_type):
     if not path.is_file():
         return None
     return salt.utils.crypt.pem_finger(str(path), sum_type=hash_type)
-
-
-def setting(vm, opts, name):
-    """Return a setting of the host: from the map, the profile, or the provider."""
-    return salt.config.get_cloud_config_value(
-        name, vm, opts, default=None, search_global=False
-    )

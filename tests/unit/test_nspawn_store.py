@@ -2,8 +2,9 @@
 
 import pytest
 
+from holodeck_cloud import keys
 from holodeck_io.errors import HolodeckError
-from holodeck_nspawn import keys, programs, provider, store
+from holodeck_nspawn import programs, provider, store
 
 RECORD = {"name": "web1", "network_mode": "private"}
 

@@ -1,5 +1,5 @@
 """
-The master's accepted keys of local hosts.
+The master's accepted keys of hosts.
 
 salt-cloud accepts a minion's key before the driver makes the host. What removes or
 puts back a key here compares its content first, so that one host's end never takes
