@@ -1,10 +1,12 @@
 """One laboratory for all integration tests: a master and six real hosts."""
 
 import os
+import subprocess
 
 import pytest
 
 from laboratory import Laboratory, leftovers
+from stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,22 @@ def at_main(world, first):
     code, record = world.release("main")
     assert code == 0, record
     return world
+
+
+@pytest.fixture
+def ssh_key(tmp_path):
+    """The file of a private key; beside it lies the public one."""
+    path = tmp_path / "key"
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]
+    subprocess.run(argv, check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def stack():
+    """A real OpenStack, which no other run of the tests uses meanwhile."""
+    stack = Stack()
+    stack.start()
+    yield stack
+    if not os.environ.get("HOLODECK_KEEP"):
+        stack.stop()
