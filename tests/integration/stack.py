@@ -36,7 +36,8 @@ class Stack:
 
     def start(self):
         """Wait for other users, start what does not run, and empty the project."""
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # A lock of flock would be inherited by the processes of a test that was killed.
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
         for old in self.folder.parent.glob(f"*-{_PORT}"):
             if old != self.folder:
                 subprocess.run([_KIT / "down", old], check=True)
@@ -58,6 +59,12 @@ class Stack:
         """Return a connection to one of the clouds of ``clouds.yaml``."""
         config = OpenStackConfig(config_files=[str(self.clouds)])
         return Connection(config=config.get_one(name))
+
+    def server(self, name):
+        """Make a server by other hands than the driver's."""
+        return self.tenant.create_server(
+            name, image="lab-image", flavor="m1.nano", auto_ip=False, wait=True
+        )
 
     def clear(self):
         """Remove what a test that died has left."""
