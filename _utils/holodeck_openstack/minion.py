@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 import salt.utils.cloud
-from salt.exceptions import SaltRenderError
+from salt.exceptions import SaltCloudException, SaltRenderError
 
 from holodeck_cloud.vm import setting
 from holodeck_io.errors import HolodeckError
@@ -91,7 +91,10 @@ def bootstrap(vm, opts, chosen, node, deploy):
     )
     if chosen.ssh_key_file:
         found["key_filename"] = chosen.ssh_key_file
-    said = deploy(found, opts)
+    try:
+        said = deploy(found, opts)
+    except SaltCloudException as error:
+        said = {"Error": str(error).strip().rstrip(".")}
     if said.get("Error") and setting(vm, opts, "deploy") is not False:
         raise HolodeckError(
             f"{name}: became no minion at {found['ssh_host']}: {_reason(said)}; look "
