@@ -1,5 +1,7 @@
 """Salt's own driver at work, with less to say on the bus and more when it fails."""
 
+import re
+
 import salt.cloud.clouds.saltify as salts_own
 import salt.config
 from salt.exceptions import SaltCloudException
@@ -8,6 +10,8 @@ from salt.utils.context import func_globals_inject
 from holodeck_io.errors import HolodeckError
 from holodeck_nspawn import request
 
+# Options of ssh in an error of Salt's, which are the same for every host.
+_NOISE = re.compile(r" -o\S+| -t(?= )")
 # Of what salt-cloud deploys by, all that a bus may hear.
 _TOLD = ("name", "host", "port", "username")
 
@@ -35,7 +39,8 @@ def run(vm, opts, utils, provider):
         ):
             answer = salts_own.create(vm)
     except SaltCloudException as error:
-        raise HolodeckError(f"Host {vm['name']}: is no minion: {error}") from error
+        shown = _NOISE.sub("", str(error))
+        raise HolodeckError(f"Host {vm['name']}: is no minion: {shown}") from error
     error = answer.get("Error") if isinstance(answer, dict) else not answer
     if error:
         why = error if isinstance(error, dict) else "it does not let salt-cloud in"
