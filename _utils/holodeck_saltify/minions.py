@@ -41,7 +41,8 @@ class Minions:
         known = self._known()
         answers = self._ask(list(known), "test.ping") if known else {}
         return {
-            name: _node(grains, "running" if answers.get(name) else "silent")
+            # Of one that is silent Salt returns a sentence.
+            name: _node(grains, "running" if answers.get(name) is True else "silent")
             for name, grains in known.items()
         }
 
@@ -51,7 +52,7 @@ class Minions:
         return grains["salt-cloud"]["profile"] if grains else None
 
     def call(self, name, function, *arguments):
-        """Return what a minion answers, or ``None`` when it does not."""
+        """Return what a minion answers, or Salt's sentence that it does not."""
         return self._ask([name], function, arguments, _STEP_S).get(name)
 
     def release(self, name, *, clean, shutdown):
@@ -63,14 +64,15 @@ class Minions:
         shutdown
             Shut the machine down.
         """
-        heard = bool(self.call(name, "test.ping"))
+        heard = self.call(name, "test.ping") is True
         if heard and clean:
             places = [
                 self.call(name, "config.get", x) for x in ("conf_file", "pki_dir")
             ]
             self.call(name, "service.disable", "salt-minion")
-            for place in filter(None, places):
-                self.call(name, "file.remove", place)
+            for place in places:
+                if str(place).startswith("/"):
+                    self.call(name, "file.remove", place)
             # It would ask to be accepted again, by a new key.
             self.call(name, "cmd.run", _STOP)
         if heard and shutdown:

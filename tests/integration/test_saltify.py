@@ -199,7 +199,7 @@ def test_packages_in_place_of_pip(world, machines, tmp_path):
     own = machines.by_packages(machines.addresses["metal4"], tmp_path, "3008.3")
     cloud = world.lab.cloud()
     made = cloud.map_run(map_data={"rack": [{"packaged": own}]}, parallel=True)
-    assert made["packaged"]["deployed"] is True, made
+    assert made["packaged"].get("deployed"), made
     show = "dpkg-query", "-W", "-f=${Version}", "salt-minion"
     assert world.inside("metal4", *show).stdout == "3008.3"
     said = world.inside("metal4", "journalctl", "-u", "salt-minion").stdout
