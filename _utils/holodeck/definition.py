@@ -113,15 +113,19 @@ def _hosts(role, data, path, faults):
     values = schema.mapping(data, path, _HOSTS, faults)
     if bool(values.get("ids")) == bool(values.get("profile")):
         faults.add(path, "needs either ids, or a profile and a count")
-    if values.get("profile") and not values.get("count"):
+    each = tuple(values.get("each", ()))
+    count = len(each) or values.get("count", 0)
+    if values.get("profile") and not count:
         faults.add(f"{path}/count", "is missing: how many hosts the profile makes")
-    return Hosts(
-        values.get("profile", ""), values.get("count", 0), tuple(values.get("ids", ()))
-    )
+    if each and (values.get("ids") or "count" in values):
+        faults.add(
+            f"{path}/each", "has a profile's hosts, one by one: without ids, count"
+        )
+    return Hosts(values.get("profile", ""), count, tuple(values.get("ids", ())), each)
 
 
 def _cross_check(services, environments, faults):
-    owners = {}
+    owners, machines = {}, {}
     for environment in environments.values():
         path = f"environments/{environment.name}"
         for name in environment.services:
@@ -150,9 +154,24 @@ def _cross_check(services, environments, faults):
                     f"{minion} is already a host of {owners[minion]}",
                 )
             owners[minion] = path
+        _check_machines(environment, machines, faults)
         _check_ephemeral(environment, path, faults)
         _check_balancer(environment, services, path, faults)
         _check_ports(environment, services, path, faults)
+
+
+def _check_machines(environment, machines, faults):
+    """A machine that exists is taken over once, as one host."""
+    for host, options in environment.options().items():
+        if "ssh_host" not in options:
+            continue
+        place = (options["ssh_host"], options.get("ssh_port", 22))
+        if place in machines:
+            faults.add(
+                f"environments/{environment.name}/hosts",
+                f"{host} has the ssh_host {place[0]} of {machines[place]}",
+            )
+        machines.setdefault(place, host)
 
 
 def _check_ephemeral(environment, path, faults):
@@ -168,11 +187,13 @@ def _check_ephemeral(environment, path, faults):
         return
     if not any(patterns.values()):
         faults.add(f"{path}/ephemeral", "needs a service with `push`: which branches")
-    if environment.virtual_address or any(x.ids for x in environment.hosts.values()):
+    once = any(each.ids or each.each for each in environment.hosts.values())
+    if environment.virtual_address or once:
         faults.add(
             f"{path}/hosts",
-            "come from profiles in an ephemeral environment, without virtual_address",
-        )  # fmt: skip
+            "come from profiles in an ephemeral environment, without each and "
+            "virtual_address",
+        )
     if len(environment.name) > _TEMPLATE_MAX:
         faults.add(path, f"is ephemeral, and has more than {_TEMPLATE_MAX} letters")
 
@@ -263,4 +284,5 @@ _HOSTS = {
     "profile": schema.Key(_text),
     "count": schema.Key(schema.integer(1, _HOSTS_MAX)),
     "ids": schema.Key(schema.sequence(str)),
+    "each": schema.Key(schema.sequence(dict)),
 }

@@ -129,11 +129,16 @@ class Placement:
 
 @dataclass(frozen=True)
 class Hosts:
-    """The hosts of one role: made from a cloud profile, or named one by one."""
+    """
+    The hosts of one role: made from a cloud profile, or named one by one.
+
+    ``each`` has the first one's own options over the profile's, the second one's, …
+    """
 
     profile: str = ""
     count: int = 0
     ids: tuple = ()
+    each: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,14 @@ class Environment:
             for role, group in self.hosts.items()
             if group.profile
             for minion in self.members(role)
+        }
+
+    def options(self):
+        """Return ``{minion id: its own options}`` over those of its cloud profile."""
+        return {
+            minion: options
+            for role, group in self.hosts.items()
+            for minion, options in zip(self.members(role), group.each, strict=False)
         }
 
     def role_of(self, minion):

@@ -1,5 +1,5 @@
 """
-The master's accepted keys of hosts.
+The master's accepted keys of hosts, and its own.
 
 salt-cloud accepts a minion's key before the driver makes the host. What removes or
 puts back a key here compares its content first, so that one host's end never takes
@@ -7,6 +7,8 @@ another host's key of the same name.
 """
 
 from pathlib import Path
+
+import salt.utils.crypt
 
 from holodeck_io.files import write_atomic
 
@@ -23,6 +25,14 @@ def restore(record):
     path = _path(record)
     if path and path.is_file() and path.read_text() != record["public_key"]:
         write_atomic(path, record["public_key"])
+
+
+def master_finger(opts, hash_type):
+    """Return the fingerprint of the master's key; None before its first start."""
+    path = Path(opts["pki_dir"], "master.pub")
+    if not path.is_file():
+        return None
+    return salt.utils.crypt.pem_finger(str(path), sum_type=hash_type)
 
 
 def _path(record):

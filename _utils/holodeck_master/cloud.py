@@ -1,6 +1,7 @@
 """Hosts made and destroyed by salt-cloud's own client, whatever the driver."""
 
 import contextlib
+import copy
 import io
 from pathlib import Path
 
@@ -17,16 +18,20 @@ class Cloud:
     def __init__(self, opts):
         self._path = str(Path(opts["conf_file"]).with_name("cloud"))
 
-    def create(self, profiles):
+    def create(self, profiles, options=None):
         """
         Create the hosts of ``{name: profile}`` in parallel; wait for all.
+
+        options
+            ``{name: {option: value}}``: what a host has of its own over its profile.
 
         Raises :class:`~holodeck_io.errors.HolodeckError` naming each host that
         could not be made; the driver has removed what it left.
         """
         wanted = {}
         for name, profile in profiles.items():
-            wanted.setdefault(profile, []).append(name)
+            own = copy.deepcopy((options or {}).get(name))
+            wanted.setdefault(profile, []).append({name: own})
         client = self._client()
         for profile in wanted:
             self._provider(client, profile)

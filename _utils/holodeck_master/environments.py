@@ -158,7 +158,7 @@ def _create(world, environment, silent):
     if dead:
         raise HolodeckError(_silence(dead))
     world.say("hosts", f"creating {_listing(sorted(unmade))}")
-    world.cloud.create(unmade)
+    world.cloud.create(unmade, environment.options())
     _wait(world, sorted(unmade))
 
 

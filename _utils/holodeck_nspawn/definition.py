@@ -44,7 +44,8 @@ def load(folder, name):
     problems = faults(data)
     if problems:
         raise HolodeckError(f"image: {path} is faulty: {'; '.join(problems)}.")
-    files = [data["build_pins"], *(each["pins"] for each in data["environments"])]
+    files = [each["pins"] for each in data["environments"]]
+    files += [data["build_pins"]] if files else []
     pins = {file: (path.parent / name / file).read_text() for file in files}
     return Definition(name=name, data=data, pins=pins)
 
@@ -55,7 +56,9 @@ def faults(data):
         return ["it should be a mapping"]
     known = {*_LISTS, *_TEXTS, "files"}
     found = [f"{key}: should not be there" for key in sorted(set(data) - known)]
-    found += [f"{key}: should be a text" for key in _TEXTS if not _is(data, key, str)]
+    # Without an environment there is nothing that pins could be of.
+    texts = _TEXTS if data.get("environments") else ("suite",)
+    found += [f"{key}: should be a text" for key in texts if not _is(data, key, str)]
     found += [f"{key}: should be a list" for key in _LISTS if not _is(data, key, list)]
     if not _is(data, "files", dict):
         found.append("files: should be a mapping of path to content")

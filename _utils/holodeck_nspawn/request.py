@@ -1,10 +1,8 @@
 """What salt-cloud asks for when it wants a host: its record, its minion, its key."""
 
-from pathlib import Path
-
 import salt.utils.cloud
-import salt.utils.crypt
 
+from holodeck_cloud import keys
 from holodeck_cloud.vm import key, minion_id, setting
 from holodeck_nspawn import image, minion, plan
 
@@ -32,7 +30,7 @@ def minion_files(vm, opts, provider):
         generic,
         own,
         master=provider.master,
-        finger=master_finger(opts, generic["hash_type"]),
+        finger=keys.master_finger(opts, generic["hash_type"]),
     )
     configuration["id"] = minion_id(vm, opts)
     configuration["grains"] = {
@@ -45,11 +43,3 @@ def minion_files(vm, opts, provider):
         vm["pub_key"],
         setting(vm, opts, "environment") or {},
     )
-
-
-def master_finger(opts, hash_type):
-    """Return the fingerprint of the master's key; None before its first start."""
-    path = Path(opts["pki_dir"], "master.pub")
-    if not path.is_file():
-        return None
-    return salt.utils.crypt.pem_finger(str(path), sum_type=hash_type)

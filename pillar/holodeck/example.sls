@@ -66,8 +66,10 @@ holodeck:
   environments:
 
     demo:
-      # Hosts by role. A cloud profile makes `demo-web1` and so on; for hosts that
-      # exist already give `ids: [web1.example.org, …]` instead.
+      # Hosts by role. A cloud profile makes `demo-web1` and so on; for minions that
+      # exist already give `ids: [web1.example.org, …]` instead. In place of `count`,
+      # `each` has every host's own options over its profile's: for machines without
+      # Salt `{profile: existing, each: [{ssh_host: 10.0.0.11}, …]}`; docs/clouds.rst.
       hosts:
         web: {profile: local-small, count: 3}
         balancer: {profile: local-small, count: 1}

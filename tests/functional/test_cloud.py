@@ -116,7 +116,16 @@ def test_create_names_each_host_that_was_not_made(hosts, client):
     profiles = dict.fromkeys(("web1", "web2", "web3"), "small")
     with pytest.raises(HolodeckError, match=r"(?s)web2: no room\nweb3: .*its log"):
         hosts.create(profiles)
-    assert client.wanted == {"small": ["web1", "web2", "web3"]}
+    assert client.wanted == {"small": [{"web1": None}, {"web2": None}, {"web3": None}]}
+
+
+def test_create_gives_each_host_its_own_options(hosts, client):
+    """What one host has of its own goes to salt-cloud as a map has it."""
+    client.made = {"web1": {"id": 1}, "web2": {"id": 2}}
+    own = {"web2": {"ssh_host": "10.0.0.2"}, "db1": {"ssh_host": "10.0.0.9"}}
+    hosts.create(dict.fromkeys(("web1", "web2"), "small"), own)
+    wanted = [{"web1": None}, {"web2": {"ssh_host": "10.0.0.2"}}]
+    assert client.wanted == {"small": wanted}
 
 
 def test_destroy_takes_what_is_there(hosts, client):

@@ -331,6 +331,36 @@ def test_members_are_made_or_named():
     assert len(environment.all_members()) == 3
 
 
+_EACH = [{"ssh_host": "10.0.0.11"}, {"ssh_host": "10.0.0.12", "ssh_port": 2222}]
+
+
+def test_members_that_exist_have_options_of_their_own():
+    """A host of ``each`` is named like any other, and counted by the list."""
+    hosts = {"profile": "rack", "each": _EACH}
+    parsed = definition.parse(_with("environments/demo/hosts/web", hosts))
+    environment = parsed.environments["demo"]
+    assert environment.members("web") == ["demo-web1", "demo-web2"]
+    assert environment.profiles() == {"demo-web1": "rack", "demo-web2": "rack"}
+    assert environment.options() == {"demo-web1": _EACH[0], "demo-web2": _EACH[1]}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "fault"),
+    [
+        ({"profile": "rack", "each": _EACH, "count": 2}, "web/each: has a profile's"),
+        ({"ids": ["a"], "each": _EACH}, "web/each: has a profile's hosts"),
+        ({"profile": "rack", "each": ["10.0.0.1"]}, "web/each: should be a list of"),
+        ({"profile": "rack", "each": []}, "web/count: is missing"),
+        ({"profile": "rack", "each": [_EACH[0], _EACH[0]]},
+         "hosts: demo-web2 has the ssh_host 10.0.0.11 of demo-web1"),
+    ],
+)  # fmt: skip
+def test_members_that_exist_cannot_be_wished_for(hosts, fault):
+    """A machine is taken over once, and there are as many as are listed."""
+    faults = _faults(_with("environments/demo/hosts/web", hosts))
+    assert any(fault in line for line in faults), faults
+
+
 def test_environment_of_finds_the_hosts_own():
     """A minion belongs to one environment or to none."""
     found = definition.parse(_LEGAL)

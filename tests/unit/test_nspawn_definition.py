@@ -33,6 +33,11 @@ def test_load_of_a_faulty_file(tmp_path):
         definition.load(tmp_path, "bad")
 
 
+def test_load_of_an_image_without_environments():
+    """A machine without Salt needs no pins, and none is asked for."""
+    assert definition.load(IMAGES, "bare").pins == {}
+
+
 def test_the_packs_pins_have_hashes_and_no_addresses(bookworm):
     """Everything from PyPI is pinned by hash, and no registry is named."""
     for name, text in bookworm.pins.items():

@@ -1,0 +1,1 @@
+"""Machines that exist already, taken over by ssh: the hands of the driver saltify."""
