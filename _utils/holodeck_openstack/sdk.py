@@ -9,6 +9,7 @@ import importlib
 import importlib.metadata
 import logging
 import re
+import time
 
 from holodeck_openstack import rackspace
 
@@ -16,8 +17,9 @@ from holodeck_openstack import rackspace
 #: away for a moment.
 _PASSING = (429, 500, 502, 503, 504)
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# Waits of 0.5, 1, 2 and 4 seconds.
-_RETRIES = 4
+# What keystoneauth waits too before it repeats.
+_PAUSES_S = (0.5, 1, 2, 4)
+_RETRIES = len(_PAUSES_S)
 _ANSWER_S = 60
 NETWORK = "network"
 _NOT_FOUND = 404
@@ -96,8 +98,20 @@ def is_gone(error):
 
 def is_lost(error):
     """Tell whether the cloud may have done what it was asked, for all that is known."""
-    failure = importlib.import_module("keystoneauth1.exceptions").ConnectFailure
-    return isinstance(error, failure) or (status(error) or 0) >= _SERVER_ERROR
+    known = importlib.import_module("keystoneauth1.exceptions")
+    silent = (known.ConnectFailure, known.ConnectTimeout)
+    return (
+        isinstance(error, silent)
+        or _is_cut(error)
+        or (status(error) or 0) >= _SERVER_ERROR
+    )
+
+
+def _is_cut(error):
+    """Tell whether an answer began and did not end; keystoneauth never repeats it."""
+    kind = importlib.import_module("keystoneauth1.exceptions").UnknownConnectionError
+    # requests counts an address that is none as an error of the same family.
+    return isinstance(error, kind) and not isinstance(error.original, ValueError)
 
 
 def is_passing(error):
@@ -131,12 +145,23 @@ def _patient(request):
     """
 
     def again(url, method, **kwargs):
-        if method == "POST" and not url.endswith("/tokens"):
-            repeat = {"retriable_status_codes": [429], "connect_retries": 0}
-        else:
-            repeat = {"retriable_status_codes": _PASSING, "connect_retries": _RETRIES}
-        return request(
-            url, method, **{**kwargs, **repeat, "status_code_retries": _RETRIES}
-        )
+        makes = method == "POST" and not url.endswith("/tokens")
+        repeat = {
+            "retriable_status_codes": [429] if makes else _PASSING,
+            "connect_retries": 0 if makes else _RETRIES,
+            "status_code_retries": _RETRIES,
+        }
+        pauses_s = () if makes else _PAUSES_S
+        return _uncut(lambda: request(url, method, **{**kwargs, **repeat}), pauses_s)
 
     return again
+
+
+def _uncut(ask, pauses_s):
+    try:
+        return ask()
+    except errors() as error:
+        if not (pauses_s and _is_cut(error)):
+            raise
+    time.sleep(pauses_s[0])
+    return _uncut(ask, pauses_s[1:])

@@ -10,12 +10,15 @@ import urllib.parse
 
 _HOP = {"connection", "proxy-connection", "keep-alive", "transfer-encoding", "te"}
 _SLOW_S = 1.5
+#: Seconds after which nobody waits any more for an answer that is too late.
+PATIENCE_S = 5
 #: What may become of a request, and how often beside the others. Before the cloud hears
 #: of it: the connection ends, or the answer is another's. After the cloud did what it
-#: was asked: the answer is lost, cut, late, or an error of what stands between.
+#: was asked: the answer is lost, cut, late, later than anybody waits, or an error of
+#: what stands between.
 FAULTS = {
     "refused": 2, "busy": 1, "error-before": 2,
-    "lost": 3, "cut": 2, "late": 1, "error-after": 2,
+    "lost": 3, "cut": 2, "late": 1, "too-late": 1, "error-after": 2,
 }  # fmt: skip
 
 
@@ -92,6 +95,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if fate == "late":
             time.sleep(_SLOW_S)
+        if fate == "too-late":
+            time.sleep(PATIENCE_S + 1)
+            return
         if fate == "error-after":
             self._answer(504, [], b"the answer was late")
         else:

@@ -7,7 +7,7 @@ import random
 import pytest
 from salt.exceptions import SaltCloudException
 
-from faulty_proxy import Proxy
+from faulty_proxy import PATIENCE_S, Proxy
 from salt_cloud import PLAIN, SaltCloud
 
 pytestmark = pytest.mark.timeout(7200)
@@ -46,7 +46,9 @@ def proxy(monkeypatch):
 def test_nothing_is_left(tmp_path, stack, proxy, ssh_key, capsys):
     """Whatever breaks, a server is made whole or not at all, and destroyed whole."""
     profiles = _profiles(ssh_key)
-    cloud = SaltCloud(tmp_path, stack, **profiles)
+    login = {"cloud": "lab", "clouds_file": str(stack.clouds)}
+    options = {**login, "api_timeout": PATIENCE_S}
+    cloud = SaltCloud(tmp_path, stack, options=options, **profiles)
     empty = {key: [] for key in cloud.world()}
     assert cloud.world() == empty
     chance, ends = random.Random(SEED), {"made": 0, "failed": 0}

@@ -1,8 +1,13 @@
 """Waiting and making once, without a cloud."""
 
 import pytest
-from keystoneauth1.exceptions import ConnectFailure
+from keystoneauth1.exceptions import (
+    ConnectFailure,
+    ConnectTimeout,
+    UnknownConnectionError,
+)
 from openstack.exceptions import HttpException
+from requests.exceptions import ChunkedEncodingError
 
 from holodeck_io.errors import HolodeckError
 from holodeck_openstack import owned, sdk
@@ -48,7 +53,15 @@ def test_errors_in_passing_are_borne():
         Deadline(60).until(look, "x", "y", bear=sdk.is_passing)
 
 
-@pytest.mark.parametrize("lost", [ConnectFailure("gone"), _http(504)])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ConnectFailure("gone"),
+        ConnectTimeout("late"),
+        UnknownConnectionError("cut", ChunkedEncodingError("half of it")),
+        _http(504),
+    ],
+)
 def test_once_finds_what_was_made(lost):
     """A thing whose making was not answered is looked for, and not made again."""
     asked, looks = [], iter([None, None, "made"])
