@@ -48,7 +48,9 @@ def one(connection, name):
         found = anew(connection, name) if sdk.is_id(name) else None
         if found:
             return found
-        same = list(connection.compute.servers(details=True, name=pattern(name)))
+        listed = connection.compute.servers(details=True, name=pattern(name))
+        # The cloud's database may take WEB1 for web1.
+        same = [server for server in listed if server.name == name]
     if not same:
         raise NotFoundError(f"{name}: there is no such server; see salt-cloud -Q.")
     if len(same) > 1:

@@ -44,13 +44,18 @@ def once(ask, find):
     try:
         return ask()
     except sdk.errors() as error:
-        if not sdk.is_lost(error):
-            raise
-        for pause_s in _LOOKS_S:
-            time.sleep(pause_s)
-            if found := find():
-                return found
+        if sdk.is_lost(error) and (found := _sought(find)):
+            return found
         raise
+
+
+def _sought(find):
+    """Look for a thing that may still be in the making; None when it does not come."""
+    for pause_s in _LOOKS_S:
+        time.sleep(pause_s)
+        if found := find():
+            return found
+    return None
 
 
 class Owned:
@@ -60,45 +65,95 @@ class Owned:
         self._connection = connection
         self._name = name
         self.mark = mark_
+        self._in_doubt = None
+        self._volumes = set()
+
+    def make(self, kind, ask):
+        """
+        Make a thing that is to bear the mark, and not twice; see :func:`once`.
+
+        kind
+            ``server``, ``floating address`` or ``key pair``.
+
+        While the cloud has not answered, :meth:`remove` does not take the thing for
+        gone just because it is not there yet: an interruption may end this early.
+        """
+        find, _delete = self._hands()[kind]
+        self._in_doubt = kind
+        try:
+            made = once(ask, lambda: next(iter(find()), None))
+        except sdk.errors() as error:
+            if not sdk.is_lost(error):
+                self._in_doubt = None
+            raise
+        self._in_doubt = None
+        return made
 
     def servers(self):
         """Return the servers, of which there should be one at most."""
         listed = self._connection.compute.servers(
             details=True, name=nodes.pattern(self._name)
         )
-        return [server for server in listed if mark_of(server) == self.mark]
+        found = [server for server in listed if mark_of(server) == self.mark]
+        for server in found:
+            self._volumes |= {each["id"] for each in server.attached_volumes or ()}
+        return found
 
     def floating_ips(self):
         """Return the floating addresses."""
-        if not self._connection.has_service("network"):
+        if not self._connection.has_service(sdk.NETWORK):
             return []
-        return list(self._connection.network.ips(description=self.mark))
+        # A service that does not know the filter returns every address there is.
+        listed = self._connection.network.ips(description=self.mark)
+        return [each for each in listed if each.description == self.mark]
 
     def key_pairs(self):
         """Return the key pairs."""
         listed = self._connection.compute.keypairs()
         return [pair for pair in listed if pair.name == self.mark]
 
-    def remove(self, wait_s=_GONE_S):
+    def remove(self, wait_s=_GONE_S, *, volumes=False):
         """
         Remove everything, addresses before the server that a user finds them by.
 
-        Each kind is tried until the deadline, whatever becomes of the others.
+        wait_s
+            Seconds for each kind, whatever becomes of the others.
+        volumes
+            Whether the server's volumes go too, where nova was told to keep them.
 
         Raises :class:`HolodeckError` that names what is left.
         """
-        network, compute = self._connection.network, self._connection.compute
-        deadline = Deadline(wait_s)
-        faults = [
-            _removed(
-                "floating address", self.floating_ips, network.delete_ip, deadline
-            ),
-            _removed("key pair", self.key_pairs, compute.delete_keypair, deadline),
-            _removed("server", self.servers, compute.delete_server, deadline),
-        ]
+        faults = [self._removed(kind, wait_s) for kind in self._hands()]
+        if volumes and self._volumes:
+            hands = self._volumes_left, self._connection.block_storage.delete_volume
+            faults.append(_removed("volume", *hands, Deadline(wait_s)))
         left = [fault for fault in faults if fault]
         if left:
             raise HolodeckError("; ".join(left))
+
+    def _hands(self):
+        """Return what finds things of each kind, and what removes one."""
+        compute = self._connection.compute
+        return {
+            "floating address": (self.floating_ips, self._release),
+            "key pair": (self.key_pairs, compute.delete_keypair),
+            "server": (self.servers, compute.delete_server),
+        }
+
+    def _removed(self, kind, wait_s):
+        find, delete = self._hands()[kind]
+
+        def found():
+            if self._in_doubt == kind:
+                _sought(find)
+                self._in_doubt = None
+            return find()
+
+        return _removed(kind, found, delete, Deadline(wait_s))
+
+    def _volumes_left(self):
+        listed = self._connection.block_storage.volumes(details=False)
+        return [volume for volume in listed if volume.id in self._volumes]
 
     def _release(self, address, **options):
         # Rackspace's legacy cloud has no network service to ask this of.

@@ -8,6 +8,7 @@ from typing import Any
 
 from holodeck_io import signals
 from holodeck_io.errors import HolodeckError
+from holodeck_openstack import floating as addressed
 from holodeck_openstack import nodes, owned, resolve, sdk
 from holodeck_openstack.errors import (
     KeptError,
@@ -49,8 +50,8 @@ def create(connection, order):
     Make a server and return its node.
 
     Names are looked up first, and nothing is made when one is wrong. What was made is
-    removed when anything fails, an interruption too, unless the options say
-    ``keep_failed``.
+    removed when anything fails, unless the options say ``keep_failed``, and at an
+    interruption.
 
     Raises :class:`HolodeckError`: the first thing that went wrong, and after it what
     could not be removed.
@@ -64,11 +65,11 @@ def create(connection, order):
         with signals.handled(signal.default_int_handler):
             return _make(connection, order, mine, request, floating, public_key)
     except BaseException as error:
-        if order.options.keep_failed:
+        if _is_kept(mine, order, error):
             raise KeptError(
                 f"{error} What was made is kept, as keep_failed says: destroy it."
             ) from error
-        _clean(mine, error)
+        _clean(mine, order, error)
         raise
 
 
@@ -77,14 +78,24 @@ def destroy(connection, name):
     Remove a server, and what the driver made for it; wait until it is gone.
 
     What it did not make stays: other floating addresses, ports, volumes, key pairs.
+    Returns the server that it was.
+
+    Raises :class:`HolodeckError`, also where the server is locked; then it keeps what
+    it has.
     """
     server = nodes.one(connection, name)
+    if server.is_locked:
+        raise HolodeckError(
+            f"{name}: is locked; unlock it first: salt-cloud -f call PROVIDER "
+            f"func=compute.unlock_server server={server.id}"
+        )
     mark = owned.mark_of(server)
     if not mark:
         owned.remove_server(connection, server.id)
-        return
+        return server
     with _named(name):
         Owned(connection, server.name, mark).remove()
+    return server
 
 
 def act(connection, verb, name, timeout_s=300):
@@ -113,8 +124,11 @@ def _make(connection, order, mine, request, floating, public_key):
             request["key_name"] = _key_pair(connection, mine, public_key)
         server = _server(connection, order, mine, request)
     server = _wait(connection, order.name, server.id, "ACTIVE", deadline)
-    with blamed(order.name, "floating_ip"):
-        extra = [_address(connection, mine, server, floating)] if floating else []
+    with blamed(order.name, "floating_ip"), _named(order.name):
+        extra = []
+        if floating:
+            port = addressed.port(connection, server, request.get("networks"))
+            extra = [addressed.give(connection, mine, port, floating)]
     if wanted.wait_for_metadata:
         server = _wait_for_metadata(connection, server, wanted, deadline)
     with explained(f"{order.name}: was not described"):
@@ -122,14 +136,25 @@ def _make(connection, order, mine, request, floating, public_key):
     return order.prepare(node)
 
 
-def _clean(mine, error):
+def _is_kept(mine, order, error):
+    """Tell whether there is a server to look at; who interrupts wants none."""
+    if not (order.options.keep_failed and isinstance(error, Exception)):
+        return False
+    try:
+        return bool(mine.servers())
+    except sdk.errors():
+        return True
+
+
+def _clean(mine, order, error):
     """Remove what was made; what could not be is told after the first error."""
     try:
         with signals.handled(signal.SIG_IGN):
-            mine.remove()
-    except HolodeckError as left:
+            mine.remove(volumes=order.options.keep_volume)
+    except (HolodeckError, *sdk.errors()) as left:
+        first = str(error) or f"{order.name}: was interrupted."
         raise HolodeckError(
-            f"{error} What was made is not all removed: {left}"
+            f"{first} What was made is not all removed: {left}"
         ) from error
 
 
@@ -165,11 +190,11 @@ def _public_key(options):
 
 
 def _key_pair(connection, mine, public_key):
-    made = owned.once(
+    made = mine.make(
+        "key pair",
         lambda: connection.compute.create_keypair(
             name=mine.mark, public_key=public_key
         ),
-        lambda: next(iter(mine.key_pairs()), None),
     )
     return made.name
 
@@ -182,10 +207,7 @@ def _server(connection, order, mine, request):
     }
     if order.user_data:
         body["user_data"] = order.user_data
-    return owned.once(
-        lambda: connection.compute.create_server(**body),
-        lambda: next(iter(mine.servers()), None),
-    )
+    return mine.make("server", lambda: connection.compute.create_server(**body))
 
 
 def _wait(connection, name, server_id, state, deadline):
@@ -209,34 +231,6 @@ def _wait(connection, name, server_id, state, deadline):
             "give it more time with boot_timeout, or look at it in the cloud",
             bear=sdk.is_passing,
         )
-
-
-def _address(connection, mine, server, floating):
-    """Give a server its floating address and return that."""
-    network = connection.network
-    port = _port(network, server)
-    if "address" in floating:
-        return network.update_ip(floating["address"], port_id=port).floating_ip_address
-    made = owned.once(
-        lambda: network.create_ip(
-            floating_network_id=floating["network"],
-            port_id=port,
-            description=mine.mark,
-        ),
-        lambda: next(iter(mine.floating_ips()), None),
-    )
-    return made.floating_ip_address
-
-
-def _port(network, server):
-    """Return the id of the server's first port that has an address of version 4."""
-    for port in network.ports(device_id=server.id):
-        if any("." in fixed["ip_address"] for fixed in port.fixed_ips):
-            return port.id
-    raise HolodeckError(
-        f"{server.name}: floating_ip: the server has no port with an IPv4 address; "
-        "name a network that has one."
-    )
 
 
 def _wait_for_metadata(connection, server, wanted, deadline):
