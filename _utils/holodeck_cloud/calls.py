@@ -31,19 +31,21 @@ def errors():
 
 
 @contextlib.contextmanager
-def accepted_key(vm_, opts, kept=()):
+def accepted_key(vm_, opts, kept=(), before=None):
     """
     Take the key back that salt-cloud has accepted already, when anything fails.
 
     kept
         The error that says that the host was kept all the same, and so its key.
+    before
+        The public key of a host that has the name already; see :func:`keys.forget`.
     """
     try:
         yield
     except kept:
         raise
     except BaseException:
-        keys.forget(vm.key(vm_, opts))
+        keys.forget(vm.key(vm_, opts), before)
         raise
 
 

@@ -7,13 +7,11 @@ import salt.config
 from salt.exceptions import SaltCloudException
 from salt.utils.context import func_globals_inject
 
-from holodeck_cloud import keys
+from holodeck_cloud import bus, keys
 from holodeck_io.errors import HolodeckError
 
 # Options of ssh in an error of Salt's, which are the same for every host.
 _NOISE = re.compile(r" -o\S+| -t(?= )")
-# Of what salt-cloud deploys by, all that a bus may hear.
-_TOLD = ("name", "host", "port", "username")
 
 
 def run(vm, opts, utils, provider):
@@ -31,10 +29,9 @@ def run(vm, opts, utils, provider):
         "__utils__": utils,
         "__active_provider_name__": provider,
     }
-    aloud = bootstrap.__globals__["fire_event"]
     try:
         with (
-            func_globals_inject(bootstrap, fire_event=_discreet(aloud)),
+            bus.discreet(bootstrap),
             func_globals_inject(salts_own.create, **of_driver),
         ):
             answer = salts_own.create(vm)
@@ -45,7 +42,7 @@ def run(vm, opts, utils, provider):
     if error:
         why = error if isinstance(error, dict) else "it does not let salt-cloud in"
         raise HolodeckError(f"Host {vm['name']}: is no minion: {why}")
-    return answer if isinstance(answer, dict) else {"name": vm["name"]}
+    return bus.answer(answer) if isinstance(answer, dict) else {"name": vm["name"]}
 
 
 def tell_finger(vm, opts):
@@ -53,19 +50,8 @@ def tell_finger(vm, opts):
     own = dict(
         salt.config.get_cloud_config_value("minion", vm, opts, default=None) or {}
     )
-    finger = keys.master_finger(opts, opts.get("hash_type", "sha256"))
+    # The minion reckons by its own setting, whatever the master's is.
+    finger = keys.master_finger(opts, own.get("hash_type", "sha256"))
     if finger and isinstance(own.get("master"), str):
         own.setdefault("master_finger", finger)
         vm["minion"] = own
-
-
-def _discreet(aloud):
-    """Return Salt's function that fires events, without passwords and private keys."""
-
-    def fire(*words, args=None, **rest):
-        told = (args or {}).get("kwargs")
-        if told is not None:
-            args = {"kwargs": {key: told.get(key) for key in _TOLD}}
-        return aloud(*words, args=args, **rest)
-
-    return fire
