@@ -43,7 +43,7 @@ import salt.config
 import salt.utils.cloud
 from salt.exceptions import SaltCloudConfigError, SaltCloudNotFound, SaltCloudSystemExit
 
-from holodeck_cloud import calls
+from holodeck_cloud import calls, keys
 from holodeck_openstack import listings, minion, nodes, provider, sdk, server
 from holodeck_openstack.errors import KeptError, NotFoundError, OptionError
 
@@ -170,7 +170,7 @@ def list_nodes(call=None):
     """
     Return the servers with the fields that all clouds have, and their addresses.
 
-    Of two servers with one name the younger is listed, and destroyed, by its id.
+    Of two servers with one name the older is listed by that, the younger by its id.
 
     CLI Example:
 
@@ -250,7 +250,8 @@ def create(vm_):
     with ``deploy: False`` the server is left as it boots.
 
     Raises :class:`salt.exceptions.SaltCloudSystemExit`; then nothing of the server is
-    left, its accepted key included, unless the profile says ``keep_failed``.
+    left, its accepted key included, unless the profile says ``keep_failed``; and a host
+    that has the name already keeps its own key.
 
     CLI Example:
 
@@ -277,7 +278,8 @@ def request_instance(vm_, call=None):
     """
     if call is not None:
         raise SaltCloudSystemExit("request_instance: is a part of create; use -p.")
-    with _errors(), calls.accepted_key(vm_, __opts__, KeptError):
+    before = _made().key(vm_["name"])
+    with _errors(), calls.accepted_key(vm_, __opts__, KeptError, before):
         chosen = minion.wanted(vm_, __opts__)
         minion.check(vm_, __opts__, chosen)
         data = minion.user_data(vm_, __opts__, chosen.userdata_file)
@@ -307,7 +309,8 @@ def destroy(name, call=None):
         raise SaltCloudSystemExit("destroy: is an action; use -d or -a destroy.")
     _fire("destroying instance", "destroying", {"name": name}, ["name"])
     with _errors():
-        server.destroy(_connect(), name)
+        gone = server.destroy(_connect(), name)
+        _made().drop(gone.name, gone.id)
     _fire("destroyed instance", "destroyed", {"name": name}, ["name"])
     return {"name": name, "destroyed": True}
 
@@ -376,7 +379,12 @@ def call(call=None, kwargs=None):
 
 def _deploy(vm_, chosen, node):
     said = minion.bootstrap(vm_, __opts__, chosen, node, __utils__["cloud.bootstrap"])
+    _made().put(vm_["name"], node["id"], vm_.get("pub_key"))
     return {**listings.plain(node), **said}
+
+
+def _made():
+    return keys.Made(__opts__, __virtualname__)
 
 
 def _act(verb, name, call):

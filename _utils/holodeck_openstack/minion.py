@@ -3,37 +3,28 @@
 import base64
 from pathlib import Path
 
+import salt.config
 import salt.utils.cloud
 from salt.exceptions import SaltCloudException, SaltRenderError
 
+from holodeck_cloud import bus
 from holodeck_cloud.vm import setting
 from holodeck_io.errors import HolodeckError
 from holodeck_openstack import addresses, options
 from holodeck_openstack.errors import OptionError
 
-# What of a vm is nobody's business: everything else comes from the provider's file.
-_PUBLIC = ("name", "profile", "provider", "driver", "image", "size", "ssh_host")
-_NAMES = (*options.NAMES, *options.REPLACED)
 # nova takes no more, counted in base64.
 _USER_DATA_BYTES = 65535
 
 
-class Discreet(dict):
-    """
-    A vm whose copies have no secrets.
-
-    ``salt.utils.cloud.bootstrap`` copies it deeply into the event ``deploying``, with
-    the login to the cloud and the minion's private key in it.
-    """
-
-    def __deepcopy__(self, memo):
-        """Return what everybody may read."""
-        return {key: self[key] for key in _PUBLIC if key in self}
-
-
 def wanted(vm, opts):
     """Return the checked options of a vm; see :mod:`options`."""
-    return options.parse({name: setting(vm, opts, name) for name in _NAMES})
+    given = {name: setting(vm, opts, name) for name in options.NAMES}
+    # /etc/salt/cloud is Salt's, and ends up in each vm: `timeout` means another there.
+    for name in options.REPLACED:
+        value = setting(vm, opts, name)
+        given[name] = None if value == opts.get(name) else value
+    return options.parse(given)
 
 
 def user_data(vm, opts, path):
@@ -69,7 +60,7 @@ def check(vm, opts, chosen):
     if path and not Path(path).is_file():
         raise OptionError(f"ssh_key_file: {path} does not exist")
     logins = (path, setting(vm, opts, "password"), opts.get("ssh_agent"))
-    if setting(vm, opts, "deploy") is not False and not any(logins):
+    if _needs_login(vm, opts) and not any(logins):
         raise OptionError(
             "ssh_key_file: is missing, with which Salt logs in; name the private key "
             "of ssh_key_name, or say `deploy: False`"
@@ -82,9 +73,12 @@ def bootstrap(vm, opts, chosen, node, deploy):
 
     deploy
         Salt's ``cloud.bootstrap``.
+
+    Without ``deploy``, which ``--no-deploy`` says too, nothing is done.
     """
-    name, ssh = vm["name"], chosen.ssh_interface
-    found = Discreet(vm)
+    if not _needs_login(vm, opts):
+        return {}
+    name, ssh, found = vm["name"], chosen.ssh_interface, dict(vm)
     found["ssh_host"] = addresses.choose(node, ssh, chosen.protocol, chosen.ignore_cidr)
     found["salt_host"] = addresses.choose(
         node, chosen.salt_interface or ssh, chosen.protocol, chosen.ignore_cidr
@@ -92,16 +86,26 @@ def bootstrap(vm, opts, chosen, node, deploy):
     if chosen.ssh_key_file:
         found["key_filename"] = chosen.ssh_key_file
     try:
-        said = deploy(found, opts)
+        with bus.discreet(deploy):
+            said = deploy(found, opts)
     except SaltCloudException as error:
         said = {"Error": str(error).strip().rstrip(".")}
-    if said.get("Error") and setting(vm, opts, "deploy") is not False:
+    if said.get("Error"):
         raise HolodeckError(
             f"{name}: became no minion at {found['ssh_host']}: {_reason(said)}; look "
             "at ssh_interface, ssh_username, ssh_key_file and script, and keep the "
             "server for a look with `keep_failed: True`."
         )
-    return {key: said[key] for key in ("deployed",) if key in said}
+    told = bus.answer(said)
+    return {key: told[key] for key in ("deployed", "deploy_kwargs") if key in told}
+
+
+def _needs_login(vm, opts):
+    """Tell whether Salt's bootstrap has something to do, as it finds out itself."""
+    return any(
+        salt.config.get_cloud_config_value(name, vm, opts, default=None)
+        for name in ("deploy", "inline_script")
+    )
 
 
 def _reason(said):

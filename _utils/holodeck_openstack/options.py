@@ -8,26 +8,34 @@ from holodeck_openstack.errors import OptionError
 
 INTERFACES = ("floating_ips", "public_ips", "private_ips", "fixed_ips")
 _PROTOCOLS = ("ipv4", "ipv6")
+_BY_CALL = "call create_server, with everything that the SDK takes"
 #: Options of Salt 3007's driver, and what says the same now.
 REPLACED = {
+    "admin_pass": _BY_CALL,
     "auto_ip": "floating_ip: True",
     "block_device_mapping": "volume_gb, or boot_volume",
     "block_device_mapping_v2": "volume_gb, or boot_volume",
     "boot_from_volume": "volume_gb",
-    "extra": "call create_server, with everything that the SDK takes",
+    "disk_config": _BY_CALL,
+    "extra": _BY_CALL,
+    "files": "userdata_file, which can write files",
     "flavor": "size",
     "group": "server_group",
     "ip_pool": "floating_ip: NETWORK",
     "ips": "floating_ip: ADDRESS",
+    "instance_id": "the name of a new server; this one exists",
     "key_name": "ssh_key_name",
+    "nat_destination": "networks, whose first one with IPv4 gets the floating address",
     "network": "networks, a list",
     "nics": "networks, a list",
+    "reservation_id": _BY_CALL,
     "reuse_ips": "floating_ip: ADDRESS",
     "root_volume": "boot_volume",
     "terminate_volume": "keep_volume, its opposite",
     "timeout": "boot_timeout",
     "userdata": "userdata_file",
     "volume_size": "volume_gb",
+    "volumes": "volume_gb or boot_volume, and call attach_volume for more",
 }
 
 
@@ -86,9 +94,11 @@ def parse(given):
         raise OptionError("; ".join(found))
     # A name or an id of digits alone is a number to YAML.
     texts = {name: str(given[name]) for name in _TEXTS if name in given}
-    meta = {str(k): str(v) for k, v in given.get("meta", {}).items()}
     known = {name: given[name] for name in NAMES if name in given}
-    return Options(**{**known, **texts, "meta": meta})
+    # nova's metadata are texts.
+    for name in ("meta", "wait_for_metadata"):
+        known[name] = {str(k): str(v) for k, v in given.get(name, {}).items()}
+    return Options(**{**known, **texts})
 
 
 def _faults(given):
@@ -106,6 +116,11 @@ def _faults(given):
         yield "public_key_file: is for a server without ssh_key_name; use one of them"
     for entry in _listed(given, "networks"):
         yield from _network(entry)
+        if isinstance(entry, dict) and "port" in entry and given.get("security_groups"):
+            yield (
+                f"security_groups: do not reach the port {entry['port']!r}, which has "
+                "its own; leave them out, and set them at the port"
+            )
 
 
 def _kinds(given):

@@ -83,7 +83,9 @@ def master(tmp_path, stack, guest):
             **ports, "interface": "127.0.0.1", "user": "root", "worker_threads": 3,
             "pidfile": str(tmp_path / "master.pid"),
         },
-        minion={**login, "script": guest.script()},
+        minion={
+            **login, "script": guest.script(), "script_env": {"TOKEN": "hunter2"},
+        },
         hopeless={**login, "script": guest.failing_script()},
     )  # fmt: skip
     empty = {key: [] for key in cloud.world()}
@@ -113,7 +115,7 @@ def test_minion(master, guest):
     ]  # fmt: skip
     private = (guest.root / "etc/salt/pki/minion/minion.pem").read_text().split("\n")[1]
     said = [done.stdout, done.stderr, destroyed.stderr, str(master.events)]
-    for secret in ("labpass", private):
+    for secret in ("labpass", "hunter2", private):
         assert not any(secret in text for text in said)
 
 

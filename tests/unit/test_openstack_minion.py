@@ -1,13 +1,14 @@
 """What Salt's bootstrap is handed, and what it tells the event bus."""
 
-import copy
-
 import pytest
 
 from holodeck_openstack import minion, options
 from holodeck_openstack.errors import HolodeckError, OptionError
 
-_OPTS = {"profiles": {"small": {}}, "providers": {"lab": {"openstack": {}}}}
+_OPTS = {
+    "profiles": {"small": {}}, "providers": {"lab": {"openstack": {}}}, "deploy": True,
+}  # fmt: skip
+_HEARD = []
 _VM = {
     "name": "web1", "profile": "small", "provider": "lab:openstack",
     "driver": "openstack", "priv_key": "PRIVATE", "auth": {"password": "hush"},
@@ -22,24 +23,63 @@ def _chosen(**given):
     return options.parse({"image": "a", "size": "b", **given})
 
 
-def test_copies_of_a_vm_have_no_secrets():
-    """Salt copies the vm into an event that every listener reads."""
-    copied = copy.deepcopy({"vm_": minion.Discreet(_VM)})
-    assert copied == {
-        "vm_": {name: _VM[name] for name in ("name", "profile", "provider", "driver")}
-    }
+def fire_event(*words, args=None):
+    """Stand where Salt's function does, beside what bootstraps."""
+    _HEARD.append((words, args))
+
+
+def test_bootstrap_tells_the_bus_no_secret():
+    """Every listener reads what Salt fires: no key, argument or environment."""
+    _HEARD.clear()
+    where = {"name": "web1", "host": "8.8.4.4", "port": 22, "username": "root"}
+
+    def deploy(vm, opts):
+        told = {**where, "script_env": {"TOKEN": "hush"}, "vm_": vm, "gateway": "hush"}
+        fire_event("event", "x", args={"kwargs": told})
+        fire_event("event", "y", args={"name": "web1"})
+        return {"deployed": True}
+
+    minion.bootstrap(_VM, _OPTS, _chosen(), _NODE, deploy)
+    assert [
+        (("event", "x"), {"kwargs": where}), (("event", "y"), {"name": "web1"}),
+    ] == _HEARD  # fmt: skip
+    assert fire_event is globals()["fire_event"]
+
+
+@pytest.mark.parametrize(
+    ("vm", "opts"),
+    [({"deploy": False}, {}), ({}, {"deploy": False}), ({"deploy": False}, _OPTS)],
+)
+def test_without_deploy_nothing_is_asked_of_the_server(vm, opts):
+    """By the profile or by ``--no-deploy``: the server stays, addresses or none."""
+    vm, opts = {**_VM, **vm}, {**_OPTS, **opts}
+    bare = {"name": "web1", **{kind: [] for kind in options.INTERFACES}}
+    minion.check(vm, opts, _chosen())
+    assert minion.bootstrap(vm, opts, _chosen(), bare, pytest.fail) == {}
+
+
+def test_options_of_salt_cloud_itself():
+    """What /etc/salt/cloud says is Salt's own, even by an old option's name."""
+    vm = {**_VM, "image": "a", "size": "b"}
+    assert minion.wanted({**vm, "timeout": 30}, {**_OPTS, "timeout": 30}).image == "a"
+    with pytest.raises(OptionError, match="timeout: was an option"):
+        minion.wanted({**vm, "timeout": 60}, {**_OPTS, "timeout": 30})
 
 
 def test_bootstrap_is_told_where():
     """Salt logs in at one address, and the minion may be known by another."""
-    told = {}
+    told, known = {}, {"host": "8.8.4.4", "salt_host": "10.0.0.4"}
 
     def deploy(vm, opts):
         told.update(vm)
-        return {"deployed": True, "deploy_kwargs": {"password": "hush"}}
+        return {"deployed": True, "deploy_kwargs": {"password": "hush", **known}}
 
     chosen = _chosen(salt_interface="private_ips", ssh_key_file="/key")
-    assert minion.bootstrap(_VM, _OPTS, chosen, _NODE, deploy) == {"deployed": True}
+    assert minion.bootstrap(_VM, _OPTS, chosen, _NODE, deploy) == {
+        "deployed": True,
+        # By which a map tells the other hosts of a master that it made.
+        "deploy_kwargs": known,
+    }
     assert (told["ssh_host"], told["salt_host"]) == ("8.8.4.4", "10.0.0.4")
     assert (told["key_filename"], told["priv_key"]) == ("/key", "PRIVATE")
 

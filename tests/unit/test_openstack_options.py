@@ -16,8 +16,11 @@ def test_the_least_profile():
 
 def test_names_of_digits_and_values_of_metadata_become_texts():
     """YAML reads some names as numbers; nova takes metadata as texts."""
-    found = options.parse({"image": 12, "size": 2, "meta": {"number": 7}})
-    assert (found.image, found.size, found.meta) == ("12", "2", {"number": "7"})
+    found = options.parse(
+        {"image": 12, "size": 2, "meta": {"a": 7}, "wait_for_metadata": {"b": 1}}
+    )
+    assert (found.image, found.size) == ("12", "2")
+    assert (found.meta, found.wait_for_metadata) == ({"a": "7"}, {"b": "1"})
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,8 @@ def test_names_of_digits_and_values_of_metadata_become_texts():
         ({"ssh_interface": "eth0"}, "ssh_interface: 'eth0' should be one of"),
         ({"protocol": "ipv5"}, "protocol: 'ipv5' should be one of ipv4, ipv6"),
         ({"security_groups": "web"}, "security_groups: 'web' should be a list"),
+        ({"security_groups": ["web"], "networks": ["a", {"port": "p"}]},
+         "security_groups: do not reach the port 'p'"),
         ({"ssh_key_name": "a", "public_key_file": "b"}, "use one of them"),
         ({"size": ["a"]}, "size: ['a'] should be a text"),
     ],
