@@ -45,7 +45,12 @@ from salt.exceptions import SaltCloudConfigError, SaltCloudNotFound, SaltCloudSy
 
 from holodeck_cloud import calls, keys
 from holodeck_openstack import listings, minion, nodes, provider, sdk, server
-from holodeck_openstack.errors import KeptError, NotFoundError, OptionError
+from holodeck_openstack.errors import (
+    KeptError,
+    NotFoundError,
+    OptionError,
+    explained,
+)
 
 log = logging.getLogger(__name__)
 
@@ -418,7 +423,7 @@ def _fire(message, verb, data, fields):
 def _errors():
     # salt-cloud makes an entry of its own errors; any other aborts the whole call.
     try:
-        with calls.errors():
+        with calls.errors(), explained("The cloud failed"):
             yield
     except SaltCloudSystemExit as error:
         for ours, theirs in (

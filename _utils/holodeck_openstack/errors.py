@@ -40,11 +40,21 @@ _ABOUT = (
 )
 
 
-def option(text):
-    """Return the option that a message of the cloud is about; None where unknown."""
+# What the same words are about where the profile has the other option.
+_OTHERWISE = {"volume_gb": "boot_volume", "ssh_key_name": "public_key_file"}
+
+
+def option(text, chosen=None):
+    """
+    Return the option that a message of the cloud is about; None where unknown.
+
+    chosen
+        The :class:`~holodeck_openstack.options.Options` of the server, if it is made.
+    """
     for pattern, name in _ABOUT:
         if re.search(pattern, text, re.IGNORECASE):
-            return name
+            other = _OTHERWISE.get(name)
+            return other if other and getattr(chosen, other, None) else name
     return None
 
 
@@ -67,24 +77,31 @@ def explained(what, advice="see the cloud's own log"):
 
 
 @contextlib.contextmanager
-def blamed(name, default=None):
-    """Do the same for a server that is made, with the option that is to blame."""
+def blamed(name, chosen, default=None):
+    """
+    Do the same for a server that is made, with the option that is to blame.
+
+    chosen
+        Its :class:`~holodeck_openstack.options.Options`.
+    default
+        The option where the cloud's words tell of none.
+    """
     try:
         yield
     except Exception as error:
         if not isinstance(error, sdk.errors()):
             raise
         words = said(error)
-        raise HolodeckError(f"{name}: {blame(words, default)}.") from error
+        raise HolodeckError(f"{name}: {blame(words, chosen, default)}.") from error
 
 
-def blame(words, default=None):
+def blame(words, chosen=None, default=None):
     """Return a message of the cloud with the option in front that it is about."""
+    about = option(words, chosen)
     if "quota" in words.lower():
-        about = option(words)
         lead = f"{about}: " if about else ""
         return f"{lead}{words}; destroy what is not needed, or ask for a higher quota"
-    about = option(words) or default
+    about = about or default
     return f"{about}: {words}" if about else words
 
 

@@ -9,6 +9,8 @@ from holodeck_openstack.errors import OptionError, said
 #: One of these makes a provider of this driver complete.
 REQUIRED = ("cloud", "auth")
 _REFUSED = (401, 403)
+# Of the logins with a user, those that need nothing else: v3totp has a passcode.
+_BY_PASSWORD = ("password", "v2password", "v3password", "v3oidcpassword")
 # Everything else in a provider is Salt's, or a default for profiles.
 _OURS = re.compile(
     r"cloud|region_name|auth|auth_type|profile|interface|verify|cacert|cert|key|"
@@ -48,6 +50,12 @@ def connect(options):
         kind = HolodeckError if sdk.is_lost(error) else OptionError
         raise kind(f"openstack provider: {_about(known, error)}.") from error
     region = connection.config.region_name
+    if len(legal) > 1 and not region:
+        # The SDK would take whichever the catalogue has first.
+        raise OptionError(
+            "openstack provider: region_name: is missing; there are "
+            f"{', '.join(legal)}."
+        )
     if legal and region and region not in legal:
         raise OptionError(
             f"openstack provider: region_name: {region!r} has no servers; there are "
@@ -66,6 +74,11 @@ def _about(known, error):
     return f"{option}: {words}"
 
 
+def _is_by_password(options, auth):
+    kind = options.get("auth_type") or "password"
+    return bool({"username", "user_id"} & auth.keys()) and kind in _BY_PASSWORD
+
+
 def _faults(options):
     auth = options.get("auth", {})
     if not isinstance(auth, dict):
@@ -77,7 +90,7 @@ def _faults(options):
         for key in ("username", "api_key"):
             if not auth.get(key):
                 yield f"auth: {key} is missing, which the login by API key needs"
-    elif {"username", "user_id"} & auth.keys() and not auth.get("password"):
+    elif _is_by_password(options, auth) and not auth.get("password"):
         yield "auth: password is missing, which the login by username needs"
     elif not (auth.get("auth_url") or options.get("profile")):
         yield (

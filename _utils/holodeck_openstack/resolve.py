@@ -36,7 +36,8 @@ class Names:
 
     def zone(self, name):
         """Return the name of an availability zone, or as given with a host: ``z:h``."""
-        zones = self._connection.compute.availability_zones()
+        with explained("availability_zone: the zones were not listed"):
+            zones = list(self._connection.compute.availability_zones())
         names = [zone.name for zone in zones if (zone.state or {}).get("available")]
         if name.split(":")[0] not in names:
             self._unknown("availability_zone", name, names)
@@ -45,7 +46,7 @@ class Names:
     def security_groups(self, names):
         """Return security groups as nova takes them, each once."""
         ids = [
-            self._one("security_groups", name, "network", "security_groups")
+            self._one("security_groups", name, "network", "security_groups", ours=True)
             for name in names
         ]
         return [{"name": found} for found in dict.fromkeys(ids)]
@@ -73,7 +74,9 @@ class Names:
         """Return the id of a floating address that exists and is free."""
         network = self._connection.network
         with explained("floating_ip: the addresses were not listed"):
-            found = list(network.ips())
+            # An administrator's list has those of every project.
+            project = self._connection.current_project_id
+            found = list(network.ips(project_id=project))
         for each in found:
             if each.floating_ip_address == address and not each.port_id:
                 return each.id
@@ -91,8 +94,13 @@ class Names:
             found["fixed_ip"] = str(entry["fixed_ip"])
         return found
 
-    def _one(self, option, name, service, listing, *, query=None, key="id"):
-        """Return the id of the only thing that has ``name`` as its id or its name."""
+    def _one(self, option, name, service, listing, *, query=None, key="id", ours=False):
+        """
+        Return the id of the only thing that has ``name`` as its id or its name.
+
+        ours
+            Of several, take the project's own.
+        """
         if not self._connection.has_service(service):
             self._faults.append(f"{option}: the cloud has no {service} service")
             return None
@@ -101,6 +109,8 @@ class Names:
         with explained(f"{option}: the {listing.replace('_', ' ')} were not listed"):
             found = list(every(**query, **_narrow(service, name)))
             same = [each for each in found if name in (getattr(each, key), each.name)]
+            if ours and len(same) > 1:
+                same = self._ours(same)
             if not same:
                 legal = [each.name or each.id for each in every(**query)]
         if len(same) == 1:
@@ -113,6 +123,11 @@ class Names:
         else:
             self._unknown(option, name, legal)
         return None
+
+    def _ours(self, found):
+        # An administrator sees a `default` of every project.
+        project = self._connection.current_project_id
+        return [each for each in found if each.project_id == project] or found
 
     def _unknown(self, option, name, legal, kind="known"):
         shown = f"there are {_shown(legal)}" if legal else "there are none"
@@ -142,7 +157,9 @@ def server_request(connection, wanted):
         **_boot(names, wanted),
         **_extras(names, wanted),
     }
-    if not sdk.takes_automatic_networks(connection) and request["networks"] == "auto":
+    with explained("networks: nova's version was not found out"):
+        chooses = sdk.takes_automatic_networks(connection)
+    if request["networks"] == "auto" and not chooses:
         del request["networks"]
     floating = _floating(names, wanted.floating_ip)
     names.check()

@@ -119,12 +119,12 @@ def act(connection, verb, name, timeout_s=300):
 
 def _make(connection, order, mine, request, floating, public_key):
     wanted, deadline = order.options, Deadline(order.options.boot_timeout)
-    with blamed(order.name):
+    with blamed(order.name, wanted):
         if public_key:
             request["key_name"] = _key_pair(connection, mine, public_key)
         server = _server(connection, order, mine, request)
-    server = _wait(connection, order.name, server.id, "ACTIVE", deadline)
-    with blamed(order.name, "floating_ip"), _named(order.name):
+    server = _wait(connection, order.name, server.id, "ACTIVE", deadline, wanted)
+    with blamed(order.name, wanted, "floating_ip"), _named(order.name):
         extra = []
         if floating:
             port = addressed.port(connection, server, request.get("networks"))
@@ -210,9 +210,9 @@ def _server(connection, order, mine, request):
     return mine.make("server", lambda: connection.compute.create_server(**body))
 
 
-def _wait(connection, name, server_id, state, deadline):
+def _wait(connection, name, server_id, state, deadline, chosen=None):
     """Wait for a state; an error of the server's ends it, with the cloud's reason."""
-    seen = {}
+    seen, more = {}, "give it more time with boot_timeout, or " if chosen else ""
 
     def look():
         server = nodes.anew(connection, server_id)
@@ -220,7 +220,7 @@ def _wait(connection, name, server_id, state, deadline):
             raise HolodeckError(f"{name}: was destroyed meanwhile by somebody else.")
         if server.status == "ERROR":
             fault = (server.fault or {}).get("message") or "the cloud says no reason"
-            raise HolodeckError(f"{name}: {blame(fault.rstrip('.'))}.")
+            raise HolodeckError(f"{name}: {blame(fault.rstrip('.'), chosen)}.")
         seen["state"] = server.status
         return server if server.status == state and not server.task_state else None
 
@@ -228,7 +228,7 @@ def _wait(connection, name, server_id, state, deadline):
         return deadline.until(
             look,
             lambda: f"{name}: is {seen.get('state')}, not {state},",
-            "give it more time with boot_timeout, or look at it in the cloud",
+            f"{more}look at it in the cloud",
             bear=sdk.is_passing,
         )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holodeck_openstack import errors
+from holodeck_openstack import errors, options
 
 
 # As nova 33 and neutron 28 say it.
@@ -33,6 +33,23 @@ from holodeck_openstack import errors
 def test_option(words, name):
     """An error of the cloud's is put at the option that a user can change."""
     assert errors.option(words) == name
+
+
+@pytest.mark.parametrize(
+    ("given", "words", "name"),
+    [
+        ({"boot_volume": "v"}, "Block Device Mapping is Invalid", "boot_volume"),
+        ({"image": "a", "volume_gb": 4}, "Block Device Mapping is Invalid",
+         "volume_gb"),
+        ({"image": "a", "public_key_file": "k"}, "Keypair data is invalid",
+         "public_key_file"),
+        ({"image": "a", "ssh_key_name": "k"}, "Invalid key_name provided",
+         "ssh_key_name"),
+    ],
+)  # fmt: skip
+def test_option_that_the_profile_has(given, words, name):
+    """Of two options for one thing, the profile's own is blamed."""
+    assert errors.option(words, options.parse({"size": "b", **given})) == name
 
 
 def test_blame_of_a_quota():

@@ -158,3 +158,14 @@ def test_failure_that_cannot_be_cleaned_keeps_its_reason(cloud, monkeypatch):
     cloud.compute.delete_server = refuse
     with pytest.raises(HolodeckError, match=r"late\. What was made is not all removed"):
         _create(cloud, monkeypatch, HolodeckError("late."), made=True, keep=False)
+
+
+def test_act_that_is_late_names_no_option_of_a_profile(cloud):
+    """Nobody can give a reboot more time by an option that is of creates."""
+    stopped = a_server("web1", status="SHUTOFF")
+    cloud.found_servers = [stopped]
+    cloud.compute.get_server = lambda _id: stopped
+    cloud.compute.reboot_server = lambda _server, _how: None
+    with pytest.raises(HolodeckError, match="not ACTIVE, after 0 s; look at") as caught:
+        server.act(cloud, "reboot", "web1", timeout_s=0)
+    assert "boot_timeout" not in str(caught.value)

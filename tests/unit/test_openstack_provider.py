@@ -1,6 +1,7 @@
 """A provider's settings, without a cloud."""
 
 import importlib.metadata
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +41,34 @@ def test_faults(options, message):
         provider.settings(options)
     assert message in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+def test_login_without_a_password():
+    """A user may log in by a passcode alone."""
+    auth = {**_AUTH, "passcode": "1"}
+    assert provider.settings({"auth": auth, "auth_type": "v3totp"})["auth"] == auth
+
+
+@pytest.mark.parametrize(
+    ("region", "legal", "message"),
+    [
+        (None, ["DFW", "IAD"], "region_name: is missing; there are DFW, IAD"),
+        ("", ["DFW", "IAD"], "region_name: is missing; there are DFW, IAD"),
+        ("Mars", ["DFW"], "region_name: 'Mars' has no servers; there are DFW"),
+        (None, ["DFW"], None),
+        ("IAD", ["DFW", "IAD"], None),
+    ],
+)
+def test_region(monkeypatch, region, legal, message):
+    """Of several regions none is guessed."""
+    made = SimpleNamespace(config=SimpleNamespace(region_name=region))
+    monkeypatch.setattr(sdk, "connect", lambda *_words: made)
+    monkeypatch.setattr(sdk, "regions", lambda _made: legal)
+    if not message:
+        assert provider.connect({"cloud": "mine"}) is made
+        return
+    with pytest.raises(OptionError, match=message):
+        provider.connect({"cloud": "mine"})
 
 
 def test_missing_sdk(monkeypatch):
