@@ -40,8 +40,15 @@ fail() {
     exit 1
 }
 
+# FILE: its masters in one line, by name: one, or a list in either of YAML's two ways.
 master_in() {
-    sed -n 's/^master: *//p' "$1"
+    awk '
+        { sub(/(^|[ \t])#.*/, "") }
+        sub(/^master:/, "") { listed = 1; print; next }
+        /^[ \t]*$/ { next }
+        listed && sub(/^[ \t]*-[ \t]+/, "") { print; next }
+        { listed = 0 }
+    ' "$1" | tr -d "[]'\"\r" | tr ', \t' '\n\n\n' | grep . | sort | paste -s -d ' ' -
 }
 
 refuse_anothers_minion() {
@@ -57,7 +64,6 @@ install_packages() {
         install -D -m 644 "$sent/repository.asc" /etc/apt/keyrings/salt.asc
         echo "deb [signed-by=/etc/apt/keyrings/salt.asc] $SALT_REPOSITORY" \
             >/etc/apt/sources.list.d/salt.list
-        apt-get update
         system_package "salt-minion${SALT_VERSION:+=$SALT_VERSION}"
     else
         install -D -m 644 "$sent/repository.asc" /etc/pki/rpm-gpg/salt.asc
@@ -67,9 +73,21 @@ install_packages() {
     fi
 }
 
+# An image has old lists, or none. At its first boot a machine's own update holds them,
+# and apt's option to wait for a lock is of packages alone.
+update_lists() {
+    for _ in $(seq 60); do
+        said=$(LC_ALL=C apt-get update 2>&1) && return 0
+        case $said in *"Could not get lock"*) sleep 5 ;; *) break ;; esac
+    done
+    fail "apt-get update: $said"
+}
+
 system_package() {
     if command -v apt-get >/dev/null; then
-        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1"
+        update_lists
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
+            install -y --no-install-recommends "$1"
     else
         dnf install -y "$1"
     fi
