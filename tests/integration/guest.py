@@ -18,7 +18,7 @@ PidFile none
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 StrictModes no
-UsePAM no
+UsePAM yes
 Subsystem sftp internal-sftp
 """
 # Salt gives a script its `-c FOLDER` when it finds the word bootstrap-salt there.
