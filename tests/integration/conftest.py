@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from laboratory import Laboratory, leftovers
+from salt_cloud import EMPTY, SaltCloud
 from stack import Stack
 
 
@@ -54,3 +55,14 @@ def stack():
     yield stack
     if not os.environ.get("HOLODECK_KEEP"):
         stack.stop()
+
+
+@pytest.fixture
+def cloud(tmp_path, stack):
+    """A salt-cloud of its own; whatever a test leaves in the project is a failure."""
+    cloud = SaltCloud(tmp_path, stack)
+    yield cloud
+    try:
+        assert cloud.world() == EMPTY
+    finally:
+        stack.clear()

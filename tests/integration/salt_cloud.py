@@ -9,6 +9,14 @@ import yaml
 _PACK = Path(__file__).resolve().parents[2]
 #: A server that is not to be a minion.
 PLAIN = {"image": "lab-image", "size": "m1.nano", "deploy": False}
+#: A project without servers, and what they leave.
+EMPTY = {
+    "servers": [],
+    "ports": [],
+    "floating addresses": [],
+    "key pairs": [],
+    "minion keys": [],
+}
 
 
 class SaltCloud:
@@ -34,6 +42,7 @@ class SaltCloud:
         self._write(
             "cloud",
             {
+                "cachedir": str(folder / "cache/cloud"),
                 "log_file": str(folder / "cloud.log"),
                 "log_level_logfile": "all",
                 "query.selection": ["id"],
@@ -68,11 +77,15 @@ class SaltCloud:
         """Create servers in parallel and return an entry for each."""
         return self.client.map_run(map_data={profile: list(names)}, parallel=True)
 
-    def create_unseen(self, name):
-        """Create a server as when two commands see its name free at the same time."""
+    def create_unseen(self, name, **own):
+        """
+        Create a server as when two commands see its name free at the same time.
+
+        Or one, when the cloud was away for a moment. ``own`` is more of the profile.
+        """
         vm = {**PLAIN, "name": name, "profile": "plain", "driver": "openstack"}
         cloud = salt.cloud.Cloud(self.client._opts_defaults())
-        return cloud.create({**vm, "provider": "lab:openstack"})
+        return cloud.create({**vm, "provider": "lab:openstack", **own})
 
     def error(self, name, **profile):
         """Create a server that cannot be, and return what the user reads."""

@@ -77,6 +77,16 @@ class Stack:
             self.tenant.compute.delete_keypair(pair)
         for group in self.tenant.compute.server_groups():
             self.tenant.compute.delete_server_group(group)
+        self._clear_network()
+
+    def _clear_network(self):
+        network = self.tenant.network
+        for port in network.ports():
+            if not port.device_owner:
+                network.delete_port(port)
+        for group in network.security_groups():
+            if group.name != "default":
+                network.delete_security_group(group)
 
     def world(self):
         """Return everything that a server of the project can leave."""

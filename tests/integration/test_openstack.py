@@ -10,28 +10,9 @@ import pytest
 from salt.exceptions import SaltCloudConfigError, SaltCloudSystemExit
 from waiting import until
 
-from salt_cloud import PLAIN, SaltCloud
+from salt_cloud import EMPTY, PLAIN
 
 pytestmark = pytest.mark.timeout(900)
-
-EMPTY = {
-    "servers": [],
-    "ports": [],
-    "floating addresses": [],
-    "key pairs": [],
-    "minion keys": [],
-}
-
-
-@pytest.fixture
-def cloud(tmp_path, stack):
-    """A salt-cloud of its own; whatever a test leaves in the project is a failure."""
-    cloud = SaltCloud(tmp_path, stack)
-    yield cloud
-    try:
-        assert cloud.world() == EMPTY
-    finally:
-        stack.clear()
 
 
 def test_create_with_every_option(cloud, stack, ssh_key, tmp_path):
@@ -40,10 +21,11 @@ def test_create_with_every_option(cloud, stack, ssh_key, tmp_path):
     group = stack.tenant.compute.create_server_group(
         name="apart", policy="anti-affinity"
     )
+    web = stack.tenant.network.create_security_group(name="web")
     profile = {
         **PLAIN,
         "networks": [{"network": "private", "fixed_ip": "127.77.0.9"}],
-        "security_groups": ["default"],
+        "security_groups": ["web"],
         "public_key_file": f"{ssh_key}.pub",
         "userdata_file": str(tmp_path / "data"),
         "userdata_template": "jinja",
@@ -69,6 +51,8 @@ def test_create_with_every_option(cloud, stack, ssh_key, tmp_path):
     data = base64.b64decode(server.user_data).decode()
     assert data == "#cloud-config\nhostname: web1\n"
     assert stack.tenant.compute.get_server_group(group.id).member_ids == [node["id"]]
+    [port] = stack.tenant.network.ports(device_id=node["id"])
+    assert port.security_group_ids == [web.id]
     world = cloud.world()
     assert (world["servers"], world["floating addresses"]) == (["web1"], [floating])
     assert world["key pairs"] == [server.key_name]
@@ -188,7 +172,8 @@ def test_quota(cloud, stack, ssh_key):
     project = stack.tenant.session.get_project_id()
     stack.admin.set_compute_quotas(project, instances=0)
     try:
-        error = cloud.error("web1", public_key_file=f"{ssh_key}.pub")
+        login = {"deploy": True, "ssh_key_file": str(ssh_key)}
+        error = cloud.error("web1", public_key_file=f"{ssh_key}.pub", **login)
     finally:
         stack.admin.set_compute_quotas(project, instances=20, cores=20)
     assert "Quota exceeded for instances" in error
@@ -251,32 +236,48 @@ def test_failure_takes_no_namesake_along(cloud, stack):
     cloud.destroy("web1")
 
 
-def test_addresses_of_others_stay(cloud, stack):
-    """An address that the driver did not make is used, and outlives the server."""
-    public = stack.tenant.network.find_network("public")
-    own = stack.tenant.network.create_ip(floating_network_id=public.id)
-    cloud.profile(own={**PLAIN, "floating_ip": own.floating_ip_address})
-    node = cloud.create("web1", profile="own")["web1"]
-    assert node["floating_ips"] == [own.floating_ip_address]
+def test_no_deploy(cloud):
+    """``--no-deploy`` leaves the server as it boots, whatever the profile says."""
+    cloud.profile(minion={"image": PLAIN["image"], "size": PLAIN["size"]})
+    done = cloud.run("-p", "minion", "--no-deploy", "web1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert cloud.nodes()["web1"]["state"] == "ACTIVE"
     cloud.destroy("web1")
-    assert cloud.world()["floating addresses"] == [own.floating_ip_address]
-    stack.tenant.network.delete_ip(own)
+
+
+def test_locked_server(cloud, stack):
+    """A server that nova will not delete is refused, and keeps what it has."""
+    cloud.profile(full={**PLAIN, "floating_ip": "public"})
+    node = cloud.create("web1", profile="full")["web1"]
+    stack.tenant.compute.lock_server(node["id"])
+    with pytest.raises(SaltCloudSystemExit, match=r"is locked; .*unlock_server"):
+        cloud.destroy("web1")
+    assert cloud.world()["floating addresses"] == node["floating_ips"]
+    cloud.ask("call", func="compute.unlock_server", server=node["id"])
+    cloud.destroy("web1")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_create(cloud, number):
-    """Ctrl-C or a kill in the middle of a create removes what was made."""
+def test_interrupted_create(cloud, ssh_key, number):
+    """Ctrl-C or a kill in the middle of a create removes what was made, and the key."""
     script = f"""
         import salt.cloud
         client = salt.cloud.CloudClient({str(cloud.folder / "conf/cloud")!r})
         client.profile("slow", ["web1"])
     """
     wait = {"wait_for_metadata": {"never": "there"}, "floating_ip": True}
-    cloud.profile(slow={**PLAIN, **wait})
+    login = {"deploy": True, "ssh_key_file": str(ssh_key)}
+    cloud.profile(slow={**PLAIN, **wait, **login})
     child = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL
     )
-    until(lambda: cloud.world()["floating addresses"] or child.poll(), "an address")
+
+    def made():
+        return cloud.world()["floating addresses"] or child.poll() is not None
+
+    until(made, "an address")
+    assert child.poll() is None
+    assert cloud.world()["minion keys"] == ["web1"]
     child.send_signal(number)
     child.wait()
     assert cloud.world() == EMPTY

@@ -11,6 +11,7 @@ import salt.client
 import salt.config
 import salt.utils.event
 from guest import Guest
+from salt.exceptions import SaltCloudSystemExit
 from waiting import free_port, listens, until
 
 from salt_cloud import PLAIN, SaltCloud
@@ -106,6 +107,10 @@ def test_minion(master, guest):
     accepted = (cloud.folder / "pki/minions/web1").read_text()
     made = (guest.root / "etc/salt/pki/minion/minion.pub").read_text()
     assert accepted.strip() == made.strip()
+    # A create that takes the running host for one to be made, and fails.
+    with pytest.raises(SaltCloudSystemExit, match="of this name exists"):
+        cloud.create_unseen("web1", **guest.profile)
+    assert (cloud.folder / "pki/minions/web1").read_text() == accepted
     destroyed = cloud.run("-y", "-d", "web1", "-l", "all")
     assert destroyed.returncode == 0, destroyed.stderr
     until(lambda: master.verbs()[-1:] == ["destroyed"], "the last event")
