@@ -23,7 +23,7 @@ REPLACED = {
     "group": "server_group",
     "ip_pool": "floating_ip: NETWORK",
     "ips": "floating_ip: ADDRESS",
-    "instance_id": "the name of a new server; this one exists",
+    "instance_id": "the driver saltify, which takes over what exists",
     "key_name": "ssh_key_name",
     "nat_destination": "networks, whose first one with IPv4 gets the floating address",
     "network": "networks, a list",
