@@ -148,9 +148,11 @@ def _is_kept(mine, order, error):
 
 def _clean(mine, order, error):
     """Remove what was made; what could not be is told after the first error."""
+    # Only one that nova made of the image: boot_volume was there before.
+    volumes = bool(order.options.keep_volume and order.options.volume_gb)
     try:
         with signals.handled(signal.SIG_IGN):
-            mine.remove(volumes=order.options.keep_volume)
+            mine.remove(volumes=volumes)
     except (HolodeckError, *sdk.errors()) as left:
         first = str(error) or f"{order.name}: was interrupted."
         raise HolodeckError(

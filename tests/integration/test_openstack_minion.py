@@ -116,7 +116,7 @@ def test_minion(master, guest):
     until(lambda: master.verbs()[-1:] == ["destroyed"], "the last event")
     assert master.verbs() == [
         "creating", "requesting", "waiting_for_ssh", "deploying", "created",
-        "destroying", "destroyed",
+        "creating", "requesting", "destroying", "destroyed",
     ]  # fmt: skip
     private = (guest.root / "etc/salt/pki/minion/minion.pem").read_text().split("\n")[1]
     said = [done.stdout, done.stderr, destroyed.stderr, str(master.events)]

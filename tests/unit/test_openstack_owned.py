@@ -8,11 +8,12 @@ from openstack_double import Cloud, refusal
 from openstack_double import server as a_server
 
 from holodeck_io.errors import HolodeckError
-from holodeck_openstack import nodes, server
+from holodeck_openstack import nodes, options, server
 from holodeck_openstack.errors import KeptError
 from holodeck_openstack.owned import Owned
 
 _MARK = "holodeck-1"
+_IMAGE = {"image": "a"}
 
 
 @pytest.fixture(autouse=True)
@@ -110,20 +111,35 @@ def test_one_is_not_of_another_case(cloud):
     assert nodes.one(cloud, "web1").id == "id-of-web1"
 
 
-def _create(cloud, monkeypatch, error, *, made, keep):
+def _create(cloud, monkeypatch, error, *, made, keep=False, **more):
     """Create a server that ends with an error, with or without having made one."""
+    disk = {"attached_volumes": [{"id": each.id} for each in cloud.volumes]}
 
     def fails(connection, order, mine, *rest):
         if made:
-            connection.found_servers = [a_server("web1", mine.mark)]
+            connection.found_servers = [a_server("web1", mine.mark, **disk)]
         raise error
 
     monkeypatch.setattr(server, "_make", fails)
     monkeypatch.setattr(server.resolve, "server_request", lambda *_words: ({}, None))
-    chosen = SimpleNamespace(
-        keep_failed=keep, keep_volume=False, public_key_file=None, boot_volume=None
-    )
+    chosen = options.parse({"size": "b", "keep_failed": keep, **(more or _IMAGE)})
     server.create(cloud, server.Order("web1", chosen, None, None))
+
+
+@pytest.mark.parametrize(
+    ("source", "gone"),
+    [
+        ({"image": "a", "volume_gb": 4, "keep_volume": True}, ["v1"]),
+        ({"boot_volume": "v1", "keep_volume": True}, []),
+        ({"image": "a", "volume_gb": 4}, []),
+    ],
+)
+def test_volume_of_a_create_that_failed(cloud, monkeypatch, source, gone):
+    """What nova made and keeps is removed; never a volume of the user's."""
+    cloud.volumes = [SimpleNamespace(id="v1")]
+    with pytest.raises(HolodeckError, match="late"):
+        _create(cloud, monkeypatch, HolodeckError("late."), made=True, **source)
+    assert cloud.removed == ["id-of-web1", *gone]
 
 
 def test_failed_server_is_kept(cloud, monkeypatch):
