@@ -8,8 +8,7 @@ from typing import Any
 
 from holodeck_io import signals
 from holodeck_io.errors import HolodeckError
-from holodeck_openstack import floating as addressed
-from holodeck_openstack import nodes, owned, resolve, sdk
+from holodeck_openstack import floating_ip, nodes, owned, resolve, sdk
 from holodeck_openstack.errors import (
     KeptError,
     NotFoundError,
@@ -127,8 +126,8 @@ def _make(connection, order, mine, request, floating, public_key):
     with blamed(order.name, wanted, "floating_ip"), _named(order.name):
         extra = []
         if floating:
-            port = addressed.port(connection, server, request.get("networks"))
-            extra = [addressed.give(connection, mine, port, floating)]
+            port = floating_ip.port(connection, server, request.get("networks"))
+            extra = [floating_ip.give(connection, mine, port, floating)]
     if wanted.wait_for_metadata:
         server = _wait_for_metadata(connection, server, wanted, deadline)
     with explained(f"{order.name}: was not described"):

@@ -6,7 +6,7 @@ import pytest
 from openstack_double import refusal, server
 
 from holodeck_io.errors import HolodeckError
-from holodeck_openstack import floating
+from holodeck_openstack import floating_ip
 
 
 def _port(name, network, *addresses):
@@ -33,13 +33,15 @@ def test_port(asked, chosen):
     """The profile's first interface with IPv4, in whatever order ports are listed."""
     ports = _port("p-c", "c", "2001:db8::1"), _port("p-b", "b", "10.1.0.2")
     made = _connection(*ports, _port("p-a", "a", "10.0.0.2"))
-    assert floating.port(made, server("web1"), asked) == chosen
+    assert floating_ip.port(made, server("web1"), asked) == chosen
 
 
 def test_port_without_one():
     """A server with IPv6 alone is told so."""
     with pytest.raises(HolodeckError, match="floating_ip: the server has no port"):
-        floating.port(_connection(_port("p", "a", "2001:db8::1")), server("web1"), None)
+        floating_ip.port(
+            _connection(_port("p", "a", "2001:db8::1")), server("web1"), None
+        )
 
 
 class Network:
@@ -63,7 +65,7 @@ class Network:
 
 def _given(network):
     made = SimpleNamespace(network=network)
-    return floating.give(made, None, "mine", {"address": "id"})
+    return floating_ip.give(made, None, "mine", {"address": "id"})
 
 
 @pytest.mark.parametrize("error", [None, refusal(412)])
