@@ -1,7 +1,7 @@
 """Whether hosts, balancers and bytes are as a release says."""
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, stages
+from holodeck_master import fleet, rotation
 
 
 class DisagreementError(HolodeckError):
@@ -111,8 +111,8 @@ def _bytes_agree(run):
 
 def _out_of_rotation(run):
     """Return the hosts that a balancer does not send requests to."""
-    replies = stages.ask_balancers(run.world, run.plan)
+    replies = rotation.ask_balancers(run.world, run.plan)
     if not all(reply.ok for reply in replies.values()):
         raise fleet.CallFailedError("balancer.status", replies)
-    pools = [stages.serving(run.plan, reply) for reply in replies.values()]
+    pools = [rotation.serving(run.plan, reply) for reply in replies.values()]
     return {host for pool in pools for host in run.hosts if host not in pool}

@@ -4,7 +4,7 @@ import contextlib
 
 from holodeck import rollout
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, stages
+from holodeck_master import fleet, rotation, stages
 
 # A probe ends by itself after this time, should its runner have died.
 _MOST_S = 7200
@@ -113,7 +113,7 @@ def _judge(found, hosts, factor):
 
 def _old_host(run):
     """Return a host that serves the last good release, or ``None``."""
-    pools = stages.pools(run.world, run.plan) or []
+    pools = rotation.pools(run.world, run.plan) or []
     serving = set.intersection(*pools) if pools else set(run.hosts)
     for other in run.hosts:
         found = run.service_on(other)

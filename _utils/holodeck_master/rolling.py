@@ -10,7 +10,15 @@ import time
 
 from holodeck import names, rollout
 from holodeck_io.errors import HolodeckError
-from holodeck_master import agreement, locks, probing, signals, stages, wishes
+from holodeck_master import (
+    agreement,
+    locks,
+    probing,
+    rotation,
+    signals,
+    stages,
+    wishes,
+)
 
 _POLL_S = 0.5
 # Between two looks at what serves: at first, and at most in a long wait.
@@ -23,7 +31,7 @@ def roll_over(run, pools):
     Take over every host that is not done yet.
 
     pools
-        Who served a moment ago, as :func:`holodeck_master.stages.pools` returns it.
+        Who served a moment ago, as :func:`holodeck_master.rotation.pools` returns it.
     """
     rules = run.plan.rules
     probing.start(run)
@@ -72,7 +80,9 @@ def _give_up(run, error):
     if serving := [host for host in run.record["done"] if host in culprits]:
         floor = _floor(run)
         try:
-            stages.drain(run.world, run.plan, serving, floor=floor, come_what_may=True)
+            rotation.drain(
+                run.world, run.plan, serving, floor=floor, come_what_may=True
+            )
         except HolodeckError as refusal:
             raise error from refusal
     run.record["done"] = [h for h in run.record["done"] if h not in culprits]
@@ -104,10 +114,10 @@ def _roll(run, hosts):
     record["touched"] = list(dict.fromkeys([*record["touched"], *hosts]))
     run.save()
     if run.tested:
-        stages.swap(world, plan, run.tested, hosts, floor=_floor(run))
+        rotation.swap(world, plan, run.tested, hosts, floor=_floor(run))
         _note_in(run)
     else:
-        stages.drain(world, plan, hosts, floor=_floor(run))
+        rotation.drain(world, plan, hosts, floor=_floor(run))
     run.note("rollout", hosts, "out of rotation")
     record["switched"] = list(dict.fromkeys([*record["switched"], *hosts]))
     run.save()
@@ -124,7 +134,7 @@ def _roll(run, hosts):
 def _let_in(run):
     """Put back into rotation what was tested last."""
     if run.tested:
-        stages.ready(run.world, run.plan, run.tested)
+        rotation.ready(run.world, run.plan, run.tested)
         _note_in(run)
 
 

@@ -20,6 +20,7 @@ from holodeck_master import (
     probing,
     records,
     rolling,
+    rotation,
     signals,
     stages,
     staging,
@@ -160,7 +161,7 @@ class Run:
     def go(self):
         """Stage, roll over, test through the balancer, and call it good."""
         self._begin()
-        with self._phase("stage"), stages.pools_asked(self.world, self.plan) as pools:
+        with self._phase("stage"), rotation.pools_asked(self.world, self.plan) as pools:
             staging.stage(self)
             serving = pools(_ANSWERED_S)
         told = self.world, self.plan, self.record

@@ -7,7 +7,7 @@ Then the rest, as many at once as the pool's floor allows.
 
 from holodeck import names, rollout
 from holodeck_io.errors import HolodeckError
-from holodeck_master import stages
+from holodeck_master import rotation, stages
 
 
 def go_back(run):
@@ -73,7 +73,7 @@ class _Journey:
         long as nobody knows who serves, one goes at a time.
         """
         run = self._run
-        pools = stages.pools(run.world, run.plan)
+        pools = rotation.pools(run.world, run.plan)
         if pools is None:
             return hosts[:1]
         serving = set().union(*pools)
@@ -118,13 +118,13 @@ class _Journey:
         # tried again, where an empty pool would refuse them.
         if not stays and not (switched and run.last and self._is_last_one(hosts)):
             floor = 1 if run.last and len(run.hosts) > 1 else 0
-            stages.drain(*here, floor=floor, come_what_may=True)
+            rotation.drain(*here, floor=floor, come_what_may=True)
         if not (stays or run.last):
             self.words |= dict.fromkeys(hosts, _left_outside(run, hosts))
             return
         if switched:
             stages.switch(*here, run.last, run.next_order())
-        lost = stages.ready(*here, come_what_may=True)
+        lost = rotation.ready(*here, come_what_may=True)
         words = f"in rotation at {names.short(run.served['commit'])}"
         if lost:
             words += f", but {', '.join(lost)} did not answer"
@@ -132,7 +132,7 @@ class _Journey:
         self.words |= dict.fromkeys(hosts, words)
 
     def _is_last_one(self, hosts):
-        pools = stages.pools(self._run.world, self._run.plan) or []
+        pools = rotation.pools(self._run.world, self._run.plan) or []
         return any(pool <= set(hosts) for pool in pools)
 
     def _failed(self, error):

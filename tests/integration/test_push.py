@@ -165,7 +165,7 @@ def _files(folder):
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_release_process_outlives_a_restart_of_the_masters_unit(
-    laboratory, monkeypatch, tmp_path, apart
+    at_main, monkeypatch, tmp_path, apart
 ):
     """Where systemd runs the master, a restart of its unit ends no release."""
     monkeypatch.setattr(detached, "_SYSTEMD", tmp_path)
@@ -189,5 +189,5 @@ def test_release_process_outlives_a_restart_of_the_masters_unit(
         done
         rm /run/began
     """
-    said = laboratory.inside("demo-tester1", "bash", "-c", script, "bash", source)
+    said = at_main.inside("demo-tester1", "bash", "-c", script, "bash", source)
     assert said.stdout.split() == ["lived" if apart else "ended"] * 2
