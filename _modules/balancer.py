@@ -107,9 +107,7 @@ def swap(backend, servers, others, timeout_s=30, drain_s=30, floor=0):
     turn = uuid.uuid4().hex
     inside = _move(backend, servers, "ready", haproxy.is_up, timeout_s, turn=turn)
     _check_floor(backend, others, floor)
-    outside = _move(
-        backend, others, "drain", haproxy.is_drained, drain_s, after=turn
-    )  # fmt: skip
+    outside = _move(backend, others, "drain", haproxy.is_drained, drain_s, after=turn)
     return {**inside, **outside}
 
 

@@ -116,10 +116,8 @@ def _code():
     for file in (Path(salt.version.__file__), *sorted(_UTILS.glob("holodeck*/*.py"))):
         # One that is just being replaced is another one a moment later.
         with contextlib.suppress(OSError):
-            facts = file.stat()
-            found.append(
-                (str(file), facts.st_ino, facts.st_mtime_ns, facts.st_size)
-            )  # fmt: skip
+            now = file.stat()
+            found.append((str(file), now.st_ino, now.st_mtime_ns, now.st_size))
     return found
 
 

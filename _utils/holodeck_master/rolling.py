@@ -66,9 +66,9 @@ def _part(run, hosts):
         if rest:
             _part(run, rest)
     else:
-        if run.plan.rules.min_healthy_s:
+        if seconds := run.plan.rules.min_healthy_s:
             _let_in(run)
-        _watch(run, run.plan.rules.min_healthy_s)
+            _watch(run, seconds)
 
 
 def _give_up(run, error):
@@ -209,7 +209,7 @@ def _watch(run, seconds, is_over=lambda: False):
     """
     started = time.monotonic()
     looked_at = started
-    before = agreement.serving(run) if seconds else {}
+    before = agreement.serving(run)
     while (past := time.monotonic() - started) < seconds:
         signals.check()
         if is_over():
@@ -218,8 +218,7 @@ def _watch(run, seconds, is_over=lambda: False):
             _look(run, before)
             looked_at = time.monotonic()
         time.sleep(min(_POLL_S, seconds - past))
-    if seconds:
-        _look(run, before)
+    _look(run, before)
     return is_over()
 
 

@@ -14,7 +14,7 @@ _UP = {"status": "UP", "sessions": 0, "address": "", "check": "L7OK"}
 
 
 class Table:
-    """What HAProxy knows of servers; one that ``wakes`` not stays down."""
+    """What HAProxy knows of servers; one that ``sleeps`` stays down."""
 
     def __init__(self):
         self.states = {"web1": "DRAIN", "web2": "UP", "web3": "UP"}
