@@ -251,8 +251,36 @@ def _report(paths):
     return "\n".join(paths.values())
 
 
-def _created(hosts):
-    return f"There now: {', '.join(hosts)}."
+def _created(found):
+    """Say what was made and what goes, and which hosts there are now."""
+    lines = []
+    for verb, hosts in (("Created", found["created"]),
+                        ("Destroyed", found.get("destroyed"))):  # fmt: skip
+        lines += [f"{verb}: {', '.join(hosts)}."] if hosts else []
+    for role, hosts in found["hosts"].items():
+        scaled = found["scaled"].get(role)
+        more = f" ({scaled[0]}; the definition says {scaled[1]})" if scaled else ""
+        lines.append(_field(role, ", ".join(hosts) + more))
+    return "\n".join(lines)
+
+
+def _checked(found):
+    lines = [f"Removed: {', '.join(found['removed'])}."] if found["removed"] else []
+    for orphan in found["orphans"]:
+        name, environment = orphan["name"], orphan["environment"]
+        if orphan["kind"] == "key":
+            why = "its key is accepted, and it has no machine"
+        else:
+            why = f"is a machine at {orphan['provider']}, and no host of {environment}"
+        if not orphan.get("made", True):
+            why += f"; not made by this master: `salt-cloud -d {name}`"
+        lines.append(f"{name}: {why}")
+    lines += [f"{fault['name']}: {fault['why']}" for fault in found["faults"]]
+    if any(orphan.get("made", True) for orphan in found["orphans"]):
+        lines.append(
+            "`salt-run holodeck.check remove=True` removes what this master made."
+        )
+    return "\n".join(lines) or "No machine and no key is left over."
 
 
 def _destroyed(hosts):
@@ -288,5 +316,7 @@ _RENDERERS = {
     "report": _report,
     "test": _test,
     "create": _created,
+    "scale": _created,
+    "check": _checked,
     "destroy": _destroyed,
 }

@@ -10,16 +10,19 @@ import getpass
 import logging
 from pathlib import Path
 
+from holodeck.model import ROLES
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     detached,
     environments,
     ephemeral,
+    orphans,
     pushes,
     pushing,
     records,
     registry,
     reports,
+    scaling,
     views,
     wishes,
 )
@@ -433,10 +436,16 @@ def test(service="", env="", **options):
 
 def create(env="", **options):
     """
-    Create the hosts of an environment that are missing; release nothing.
+    Create the hosts of an environment that are missing; release nothing new.
+
+    They are made in parallel. Web hosts come to every service's last good release, pass
+    its suite, and are put into rotation then. What fails is taken up by the next call.
 
     env
         The environment's name in pillar.
+
+    Returns ``{"created", "hosts", "scaled"}``: the names of new hosts, those of every
+    role, and ``{role: [hosts, the definition's]}`` of roles that were scaled.
 
     CLI Example:
 
@@ -446,16 +455,82 @@ def create(env="", **options):
     """
 
     def work(world):
-        return sorted(environments.ensure(world, _environment(world, env)))
+        return scaling.converge(world, _environment(world, env))
 
     return _answer("create", options, work)
+
+
+def scale(env="", **options):
+    """
+    Bring an environment to so many hosts of a role.
+
+    New hosts are made in parallel, come to every service's last good release and pass
+    its suite before they get traffic. Of too many the last ones go: out of rotation,
+    drained, destroyed; never so many that fewer than a rollout's ``floor`` serve.
+
+    env
+        The environment's name in pillar.
+    web, balancer, tester, builder
+        How many hosts the role has from now on, until the definition's own ``count``
+        changes. Without any of them, the definition's is brought about again.
+
+    Returns what ``holodeck.create`` does, and ``destroyed``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.scale staging web=5
+    """
+    numbers = {role: options.pop(role) for role in ROLES if role in options}
+
+    def work(world):
+        return scaling.scale(world, _environment(world, env), numbers)
+
+    return _answer("scale", options, work)
+
+
+def check(env="", remove=False, **options):
+    """
+    Find machines and keys that no environment has, and hosts without a machine.
+
+    env
+        Only this environment; all by default, also those that have left the definition.
+    remove
+        Destroy the machines among them that this master made, after they left rotation,
+        and delete the keys. Machines that bear a host's name but were made by others
+        are named, and stay.
+
+    Returns ``{"orphans", "faults", "removed"}``. The exit code is not 0 as long as
+    there is anything.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.check
+        salt-run holodeck.check staging remove=True
+    """
+
+    def work(world):
+        if remove not in {True, False}:
+            raise HolodeckError(f"remove {remove!r}: should be True or False.")
+        gone = []
+        if remove:
+            gone = orphans.remove(world, orphans.find(world, env)[0])
+        found, faults = orphans.find(world, env)
+        return {"orphans": found, "faults": faults, "removed": gone}
+
+    return _answer(
+        "check", options, work, good=lambda r: not (r["orphans"] or r["faults"])
+    )
 
 
 def destroy(env="", **options):
     """
     Destroy the hosts of an environment that a cloud profile made.
 
-    The records of its releases stay.
+    Also those that it has no more. The records of its releases stay.
 
     env
         The environment's name in pillar.

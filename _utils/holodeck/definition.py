@@ -15,14 +15,13 @@ from holodeck import (
     service_rules,
 )
 from holodeck.model import (
+    HOSTS_MAX,
     ROLES,
     Definition,
     Environment,
     Hosts,
     InvalidDefinitionError,
 )
-
-_HOSTS_MAX = 500
 
 
 def parse(data):
@@ -282,7 +281,7 @@ _EPHEMERAL = {
 }
 _HOSTS = {
     "profile": schema.Key(_text),
-    "count": schema.Key(schema.integer(1, _HOSTS_MAX)),
+    "count": schema.Key(schema.integer(1, HOSTS_MAX)),
     "ids": schema.Key(schema.sequence(str)),
     "each": schema.Key(schema.sequence(dict)),
 }

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from holodeck import names
 
 ROLES = ("web", "balancer", "tester", "builder")
+#: At most so many hosts have one role.
+HOSTS_MAX = 500
 
 
 class InvalidDefinitionError(ValueError):
@@ -133,12 +135,14 @@ class Hosts:
     The hosts of one role: made from a cloud profile, or named one by one.
 
     ``each`` has the first one's own options over the profile's, the second one's, …
+    ``defined`` is the definition's count where the role was scaled to another.
     """
 
     profile: str = ""
     count: int = 0
     ids: tuple = ()
     each: tuple = ()
+    defined: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KEY = re.compile(r"[0-9a-f]{16}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_HOST = re.compile(r"(.+)-(?:web|balancer|tester|builder)[1-9]\d*")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")
 _BASE = re.compile(rf"{PREFIX}/(deps/[0-9a-f]{{16}}|[a-z0-9-]+/[0-9a-f]{{40}})")
 _PACKAGE = re.compile(r"holodeck-(deps-[0-9a-f]{16}|[a-z][a-z0-9-]*-[0-9a-f]{12})")
@@ -194,6 +195,17 @@ def socket(service, process):
 def user(service):
     """Return the Unix user that a service runs as."""
     return f"holodeck-{service}"
+
+
+def environment_of(minion, known):
+    """
+    Return which of the environments a host's name is of, or ``None``.
+
+    known
+        The environments' names.
+    """
+    found = _HOST.fullmatch(minion)
+    return found[1] if found and found[1] in known else None
 
 
 def host(environment, role, number):

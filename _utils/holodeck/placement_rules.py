@@ -3,10 +3,9 @@
 import re
 
 from holodeck import ephemeral, fields, names, rollout, schema
-from holodeck.model import Placement, Rollout, Tests
+from holodeck.model import HOSTS_MAX, Placement, Rollout, Tests
 
 _PORT_MAX = 65535
-_HOSTS_MAX = 500
 _DAY_S = 24 * 3600
 
 
@@ -90,7 +89,7 @@ _TESTS = {
 _ROLLOUT = {
     "batch": schema.Key(schema.check(_is_batch, _SIZES)),
     "floor": schema.Key(schema.check(rollout.is_size, _SIZE)),
-    "failures": schema.Key(schema.integer(0, _HOSTS_MAX)),
+    "failures": schema.Key(schema.integer(0, HOSTS_MAX)),
     "hold_s": schema.Key(schema.integer(0, _DAY_S)),
     "promote": schema.Key(schema.one_of("itself", "by-hand")),
     "min_healthy_s": schema.Key(schema.integer(0, 3600)),

@@ -56,6 +56,19 @@ class Cloud:
         self._refuse_foreign(client, own, known)
         return known
 
+    def provider_of(self, profile):
+        """Return the provider of a profile, or ``None`` when there is no such one."""
+        known = self._client().opts["profiles"].get(profile)
+        return known and known["provider"].split(":")[0]
+
+    def machines(self, provider):
+        """
+        Return the names of a provider's machines.
+
+        Raises :class:`~holodeck_io.errors.HolodeckError` when it does not answer.
+        """
+        return sorted(_nodes(self._client(), provider))
+
     def destroy(self, profiles):
         """Destroy the hosts of ``{name: profile}``; those unknown are gone already."""
         there = sorted(self.known(profiles))

@@ -9,9 +9,11 @@ from pathlib import Path
 from holodeck import slices
 from holodeck_io import lock
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, locks, signals
+from holodeck_master import fleet, ledger, locks, signals
 
 _START_S = 180
+# For a host that was made, but not prepared: its runner may have died just then.
+_AWAKE_S = 60
 _STATES_S = 900
 _STATUS_S = 40
 _REFRESH_S = 15
@@ -38,6 +40,7 @@ def _held(world, name):
 
 
 def _ensure(world, environment, within_s):
+    ledger.make(world, environment)
     replies = world.fleet.ask(
         environment.all_members(), "webapp.status", deadline_s=_STATUS_S
     )
@@ -66,15 +69,31 @@ def destroy(world, environment):
                 "wait for the end."
             )
     with _held(world, environment.name):
-        profiles = environment.profiles()
-        gone = world.cloud.destroy(profiles)
-        known = world.records.environment(environment.name)
-        addresses = known.get("addresses", {})
-        world.records.keep_environment(
-            environment.name,
-            addresses={h: a for h, a in addresses.items() if h not in profiles},
-            prepared=[h for h in known.get("prepared", []) if h not in profiles],
-        )
+        ledger.make(world, environment)
+        made = ledger.of(world, environment.name)["made"]
+        return _remove(world, environment.name, made)
+
+
+def remove(world, name, hosts):
+    """
+    Destroy hosts of ``{name: {"profile"}}``, and forget them; return their names.
+
+    name
+        Their environment's, which may have left the definition.
+    """
+    with _held(world, name):
+        return _remove(world, name, hosts)
+
+
+def tell_balancers(world, environment):
+    """Bring the balancers to the definition's servers, where there are any."""
+    with _held(world, environment.name):
+        _refresh_balancers(world, environment, (), _STATES_S)
+
+
+def _remove(world, name, hosts):
+    gone = world.cloud.destroy({host: each["profile"] for host, each in hosts.items()})
+    ledger.forget(world, name, hosts)
     return gone
 
 
@@ -93,7 +112,7 @@ def platform_of(statuses, hosts):
 
 def _unprepared(world, environment, replies):
     """Return the hosts that are new, or whose base states never succeeded."""
-    prepared = world.records.environment(environment.name).get("prepared", [])
+    prepared = ledger.of(world, environment.name)["prepared"]
     return [
         host
         for host, reply in replies.items()
@@ -106,9 +125,7 @@ def _prepare(world, environment, hosts, within_s):
     _remember_addresses(world, environment, hosts)
     # A highstate, which also brings the pack's code to the minions.
     world.fleet.call(hosts, "state.apply", deadline_s=within_s, queue=True)
-    known = world.records.environment(environment.name).get("prepared", [])
-    prepared = sorted({*known, *hosts})
-    world.records.keep_environment(environment.name, prepared=prepared)
+    ledger.prepare(world, environment, hosts)
 
 
 def _update(world, hosts, within_s):
@@ -151,26 +168,36 @@ def _answers(world, replies):
 
 
 def _create(world, environment, silent):
+    """Make the hosts that nobody has made, or whose making nobody has ended."""
     profiles = environment.profiles()
     unmade = {host: profiles[host] for host in silent if host in profiles}
     known = world.cloud.known(unmade) if unmade else set()
-    dead = sorted(set(silent) - (set(unmade) - known))
+    prepared = ledger.of(world, environment.name)["prepared"]
+    stillborn = [host for host in silent if host in known and host not in prepared]
+    dead = sorted(set(silent) - (set(unmade) - known) - set(stillborn))
     if dead:
         raise HolodeckError(_silence(dead))
+    again = _awaited(world, stillborn, _AWAKE_S)
+    if again:
+        world.say("hosts", f"removing {_listing(again)}, which never came up")
+        world.cloud.destroy({host: profiles[host] for host in again})
+    unmade = {h: p for h, p in unmade.items() if h not in known or h in again}
+    if not unmade:
+        return
     world.say("hosts", f"creating {_listing(sorted(unmade))}")
     world.cloud.create(unmade, environment.options())
-    _wait(world, sorted(unmade))
+    if mute := _awaited(world, sorted(unmade), _START_S):
+        raise HolodeckError(_silence(mute))
 
 
-def _wait(world, hosts):
-    """Return when every new minion answers."""
-    end = time.monotonic() + _START_S
+def _awaited(world, hosts, within_s):
+    """Return the hosts whose minion does not answer in time."""
+    end = time.monotonic() + within_s
     waiting = hosts
-    while waiting:
+    while waiting and time.monotonic() < end:
         replies = world.fleet.ask(waiting, "test.ping", deadline_s=5)
         waiting = [host for host, reply in replies.items() if not reply.ok]
-        if waiting and time.monotonic() > end:
-            raise HolodeckError(_silence(waiting))
+    return waiting
 
 
 def _remember_addresses(world, environment, hosts):

@@ -12,11 +12,11 @@ import salt.pillar
 import salt.utils.sdb
 
 from holodeck import definition as rules
-from holodeck import differences, ephemeral, slices
+from holodeck import differences, ephemeral, sizing, slices
 from holodeck import webhook_signatures as signatures
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
-from holodeck_master import registry
+from holodeck_master import records, registry
 
 DEFINITION_ID = "holodeck"
 _FILE_SERVERS = ("gitfs", "hgfs", "minionfs", "s3fs", "svnfs")
@@ -29,6 +29,9 @@ _MARKED = re.compile(r"^ *([\w.-]+):.*<=+$", re.ASCII | re.MULTILINE)
 def load(opts):
     """
     Return the :class:`~holodeck.definition.Definition` of this master.
+
+    Environments that pushes have made are in it, and those that were scaled have as
+    many hosts as they were scaled to.
 
     Raises :class:`~holodeck_io.errors.HolodeckError` when the pillar does not
     render or breaks rules.
@@ -52,7 +55,8 @@ def load(opts):
     except rules.InvalidDefinitionError as error:
         raise HolodeckError(str(error)) from error
     _check_checks(definition)
-    return ephemeral.extended(definition, registry.Registry(opts).all())
+    definition = ephemeral.extended(definition, registry.Registry(opts).all())
+    return sizing.sized(definition, records.Records(opts).sizes())
 
 
 def _unused(opts):

@@ -218,14 +218,33 @@ class Records:
         return self.environment(environment).get("addresses", {})
 
     def environment(self, name):
-        """Return ``{"addresses": {host: address}, "prepared": [host, …]}``."""
+        """
+        Return what is known of an environment's hosts.
+
+        ``addresses`` has theirs; ``made`` the profile and role of those that
+        salt-cloud was told to make; ``prepared`` those that had the base states, and
+        ``joining`` those of them that nobody has put into rotation yet.
+        """
         return self._read("holodeck/environments", name) or {}
+
+    def environments(self):
+        """Return the names of the environments that ever had hosts."""
+        return sorted(self._cache.list("holodeck/environments"))
+
+    def sizes(self):
+        """Return what environments were scaled to, for :mod:`holodeck.sizing`."""
+        kept = self._cache.list("holodeck/sizes")
+        return {name: self._read("holodeck/sizes", name) or {} for name in kept}
+
+    def keep_sizes(self, environment, sizes):
+        """Remember what an environment was scaled to; ``{}`` for the definition's."""
+        self._keep("holodeck/sizes", environment, sizes)
 
     def knows(self, minion):
         """Tell whether a minion was ever prepared as a host of an environment."""
         return any(
             minion in self.environment(name).get("prepared", [])
-            for name in self._cache.list("holodeck/environments")
+            for name in self.environments()
         )
 
     def keep_environment(self, name, **facts):

@@ -27,6 +27,33 @@ def drain(world, plan, hosts, *, floor, come_what_may=False):
     return _balance(world, plan, "drain", hosts, seconds, come_what_may, **more)
 
 
+def leave(world, plan, hosts, *, floor):
+    """
+    Take hosts out at every balancer that sends requests to them, and knows them.
+
+    floor
+        How many others have to serve; else nothing is done.
+    """
+    replies = ask_balancers(world, plan)
+    if not all(reply.ok for reply in replies.values()):
+        raise fleet.CallFailedError("balancer.status", replies)
+    seconds = plan.rules.drain_s
+    groups = [
+        (
+            [balancer],
+            "balancer.drain",
+            {
+                "backend": plan.service.name, "servers": sorted(there),
+                "timeout_s": seconds, "floor": floor, "cut": False,
+            },
+        )
+        for balancer, reply in replies.items()
+        if (there := serving(plan, reply) & set(hosts))
+    ]  # fmt: skip
+    if groups:
+        world.fleet.call_groups(groups, seconds + _GRACE_S)
+
+
 def ready(world, plan, hosts, *, come_what_may=False):
     """Put hosts into rotation at every balancer; return the balancers that are lost."""
     seconds = plan.rules.health_s

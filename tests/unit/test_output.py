@@ -50,6 +50,11 @@ def _plan(**changes):
     }  # fmt: skip
 
 
+def _hosts(**changes):
+    hosts = {"web": ["demo-web1", "demo-web2"], "tester": ["demo-tester1"]}
+    return {"created": [], "hosts": hosts, "scaled": {}, **changes}
+
+
 _BAD = _record(
     status="bad", reason="The suite did not pass.\nfrom t1, x\nmore",
     back={"demo-web1": "in rotation at 000000000000"},
@@ -144,8 +149,36 @@ _CASES = {
         "  failed     demo-web2: is silent"]),
     "show a rollback": ("show", _record(kind="rollback", to="guestbook-demo-5"), [
         "  to         guestbook-demo-5"]),
-    "create": ("create", ["demo-web1", "demo-web2"], [
-        "There now: demo-web1, demo-web2."]),
+    "create": ("create", _hosts(created=["demo-web2"]), [
+        "Created: demo-web2.",
+        "  web        demo-web1, demo-web2",
+        "  tester     demo-tester1"]),
+    "create nothing": ("create", _hosts(), [
+        "  web        demo-web1, demo-web2"]),
+    "scale": ("scale", _hosts(destroyed=["demo-web3"], scaled={"web": [2, 3]}), [
+        "Destroyed: demo-web3.",
+        "  web        demo-web1, demo-web2 (2; the definition says 3)",
+        "  tester     demo-tester1"]),
+    "check": ("check", {"orphans": [
+        {"kind": "machine", "name": "demo-web9", "environment": "demo",
+         "provider": "local", "made": True},
+        {"kind": "machine", "name": "demo-web8", "environment": "demo",
+         "provider": "local", "made": False},
+        {"kind": "key", "name": "demo-web7", "environment": "demo"}],
+        "faults": [{"kind": "host", "name": "demo-web1", "environment": "demo",
+                    "why": "has no machine; `salt-run holodeck.create demo` makes it"}],
+        "removed": []}, [
+        "demo-web9: is a machine at local, and no host of demo",
+        "demo-web8: is a machine at local, and no host of demo; not made by this",
+        "demo-web7: its key is accepted, and it has no machine",
+        "demo-web1: has no machine; `salt-run holodeck.create demo` makes it",
+        "`salt-run holodeck.check remove=True` removes what this master made."]),
+    "check that removed": ("check", {"orphans": [], "faults": [],
+                                     "removed": ["demo-web9"]}, [
+        "Removed: demo-web9."]),
+    "check that finds nothing": ("check", {"orphans": [], "faults": [],
+                                           "removed": []}, [
+        "No machine and no key is left over."]),
     "destroy": ("destroy", ["demo-web1", "demo-web2"], [
         "Destroyed: demo-web1, demo-web2."]),
     "destroy nothing": ("destroy", [], ["No host was there."]),

@@ -24,6 +24,7 @@ _LONG = {
     "_modules/bundle.py": "a third is docstrings that Salt shows on the CLI",
     "_modules/webtest.py": "a third is docstrings that Salt shows on the CLI",
     "_runners/holodeck.py": "a third is docstrings that Salt shows on the CLI",
+    "_output/holodeck.py": "Salt loads an outputter alone, from one file",
     "_clouds/nspawn.py": "salt-cloud wants a driver in one file",
     "_clouds/openstack.py": "salt-cloud wants a driver in one file",
 }
