@@ -169,7 +169,8 @@ _CASES = {
                     "why": "has no machine; `salt-run holodeck.create demo` makes it"}],
         "removed": []}, [
         "demo-web9: is a machine at local, and no host of demo",
-        "demo-web8: is a machine at local, and no host of demo; not made by this",
+        ("demo-web8: is a machine at local, and no host of demo; not made by this "
+         "master: `salt-cloud -d demo-web8`"),
         "demo-web7: its key is accepted, and it has no machine",
         "demo-web1: has no machine; `salt-run holodeck.create demo` makes it",
         "`salt-run holodeck.check remove=True` removes what this master made."]),
