@@ -16,6 +16,7 @@ from holodeck_master import (
     detached,
     environments,
     ephemeral,
+    keeping,
     orphans,
     pushes,
     pushing,
@@ -552,10 +553,11 @@ def destroy(env="", **options):
 
 def expire(**options):
     """
-    Destroy the environments that pushes have made, and whose hours are over.
+    Destroy the environments that pushes have made, and the hosts that were replaced,
+    when their time is over.
 
-    One that passes its suites is destroyed by the push itself. For the others the
-    master's own schedule calls this, as docs/pushes.rst shows.
+    An environment that passes its suites is destroyed by the push itself. For the
+    others the master's own schedule calls this, as docs/pushes.rst shows.
 
     Returns their names.
 
@@ -567,7 +569,8 @@ def expire(**options):
     """
 
     def work(world):
-        return ephemeral.expire(world, pushes.Desk(world.opts))
+        hosts = keeping.expire(world)
+        return [*hosts, *ephemeral.expire(world, pushes.Desk(world.opts))]
 
     return _answer("expire", options, work)
 

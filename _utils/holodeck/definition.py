@@ -157,6 +157,7 @@ def _cross_check(services, environments, faults):
         _check_ephemeral(environment, path, faults)
         _check_balancer(environment, services, path, faults)
         _check_ports(environment, services, path, faults)
+        placement_rules.check_replacing(environment, path, faults)
 
 
 def _check_machines(environment, machines, faults):

@@ -12,6 +12,8 @@ from holodeck import names
 ROLES = ("web", "balancer", "tester", "builder")
 #: At most so many hosts have one role.
 HOSTS_MAX = 500
+#: How a service rolls over.
+IN_PLACE, REPLACE = "in-place", "replace"
 
 
 class InvalidDefinitionError(ValueError):
@@ -73,9 +75,12 @@ class Rollout:
     """
     How a service rolls over in one environment. Times are in seconds.
 
-    Sizes are numbers of hosts, or shares of the pool such as ``25%``.
+    Sizes are numbers of hosts, or shares of the pool such as ``25%``. By ``replace``
+    new hosts take the place of those that serve, which are kept for ``kept_s``.
     """
 
+    strategy: str = IN_PLACE
+    kept_s: int = 3600
     batch: tuple = (1,)
     floor: int | str = "50%"
     failures: int = 0
@@ -136,6 +141,8 @@ class Hosts:
 
     ``each`` has the first one's own options over the profile's, the second one's, …
     ``defined`` is the definition's count where the role was scaled to another.
+    ``first`` is the number of the first host that a profile made, ``beside`` has those
+    of hosts that are no members, as :mod:`holodeck.generations` has it.
     """
 
     profile: str = ""
@@ -143,6 +150,13 @@ class Hosts:
     ids: tuple = ()
     each: tuple = ()
     defined: int = 0
+    first: int = 1
+    beside: tuple = ()
+
+    @property
+    def numbers(self):
+        """The numbers of the members that a profile makes."""
+        return range(self.first, self.first + self.count)
 
 
 @dataclass(frozen=True)
@@ -161,7 +175,15 @@ class Environment:
         group = self.hosts.get(role, Hosts())
         if group.ids:
             return list(group.ids)
-        return [names.host(self.name, role, n + 1) for n in range(group.count)]
+        return [names.host(self.name, role, n) for n in group.numbers]
+
+    def servers(self):
+        """Return the web hosts that balancers know: members, and those beside them."""
+        group = self.hosts.get("web", Hosts())
+        if not group.beside:
+            return self.members("web")
+        numbers = sorted({*group.numbers, *group.beside})
+        return [names.host(self.name, "web", n) for n in numbers]
 
     def profiles(self):
         """Return ``{minion id: cloud profile}`` of the hosts a cloud makes."""
@@ -181,15 +203,19 @@ class Environment:
         }
 
     def role_of(self, minion):
-        """Return the role of a minion, or ``None`` when it is not a member."""
+        """Return the role of a minion, or ``None`` when it is none of the hosts."""
         for role in self.hosts:
             if minion in self.members(role):
                 return role
-        return None
+        return "web" if minion in self.servers() else None
 
     def all_members(self):
         """Return the minion ids of every role."""
         return [minion for role in self.hosts for minion in self.members(role)]
+
+    def everybody(self):
+        """Return the minion ids of every role, and of those beside the members."""
+        return list(dict.fromkeys([*self.all_members(), *self.servers()]))
 
 
 @dataclass(frozen=True)

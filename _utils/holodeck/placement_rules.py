@@ -2,11 +2,21 @@
 
 import re
 
-from holodeck import ephemeral, fields, names, rollout, schema
-from holodeck.model import HOSTS_MAX, Placement, Rollout, Tests
+from holodeck import ephemeral, fields, generations, names, rollout, schema
+from holodeck.model import (
+    HOSTS_MAX,
+    IN_PLACE,
+    REPLACE,
+    Placement,
+    Rollout,
+    Tests,
+)
 
 _PORT_MAX = 65535
 _DAY_S = 24 * 3600
+_KEPT_MOST_S = 30 * _DAY_S
+# For hosts that are taken over one batch after the other.
+_BATCHES = ("batch", "failures", "hold_s", "min_healthy_s", "promote")
 
 
 def placement(service, data, path, faults):
@@ -22,13 +32,50 @@ def placement(service, data, path, faults):
         faults.add(
             f"{path}/rollout/promote", "needs hold_s: how long to wait for somebody"
         )
+    if "batch" in rules and _is_batch(rules["batch"]):
+        rules["batch"] = _listed(rules["batch"])
+    _check_strategy(rules, f"{path}/rollout", faults)
     if faults:
         return None
-    if "batch" in rules:
-        rules["batch"] = _listed(rules["batch"])
     return Placement(
         service=service, rollout=Rollout(**rules), tests=Tests(**tests), **values
     )
+
+
+def check_replacing(environment, path, faults):
+    """New hosts have to be made, to be swapped, and to be of one service alone."""
+    for name, placement in environment.services.items():
+        if placement.rollout.strategy != REPLACE:
+            continue
+        place = f"{path}/services/{name}/rollout/strategy"
+        if not generations.can_be_replaced(environment):
+            faults.add(
+                place,
+                f"{REPLACE} makes new hosts: hosts/web needs a profile and a count",
+            )
+        if not environment.members("balancer"):
+            faults.add(place, f"{REPLACE} swaps hosts at balancers: there is none")
+        if others := sorted(set(environment.services) - {name}):
+            faults.add(
+                place,
+                f"{REPLACE} makes hosts of one service anew, which have "
+                f"{', '.join(others)} too; give it an environment of its own",
+            )
+
+
+def _check_strategy(rules, path, faults):
+    """A rule that would not be followed is refused."""
+    if rules.get("strategy") != REPLACE:
+        if "kept_s" in rules:
+            faults.add(f"{path}/kept_s", f"needs strategy: {REPLACE}; nothing is kept")
+        return
+    for key in _BATCHES:
+        if rules.get(key, getattr(Rollout, key)) != getattr(Rollout, key):
+            faults.add(
+                f"{path}/{key}",
+                f"is for hosts that are taken over in place; by strategy: {REPLACE} "
+                "new ones go in together, and any that fails is too many",
+            )
 
 
 def _listed(batch):
@@ -87,6 +134,8 @@ _TESTS = {
     "latency_s": schema.Key(schema.integer(1, 600)),
 }
 _ROLLOUT = {
+    "strategy": schema.Key(schema.one_of(IN_PLACE, REPLACE)),
+    "kept_s": schema.Key(schema.integer(0, _KEPT_MOST_S)),
     "batch": schema.Key(schema.check(_is_batch, _SIZES)),
     "floor": schema.Key(schema.check(rollout.is_size, _SIZE)),
     "failures": schema.Key(schema.integer(0, HOSTS_MAX)),

@@ -75,7 +75,9 @@ def balancer(definition, environment, addresses):
             "health": definition.services[name].health,
             "servers": [
                 {"id": minion, "address": addresses[minion]}
-                for minion in environment.members("web")
+                for minion in environment.servers()
+                # Without an address it is in the making, and out of rotation.
+                if minion in addresses
             ],
         }
         for name, placement in environment.services.items()

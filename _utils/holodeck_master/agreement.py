@@ -22,13 +22,26 @@ def everywhere(run):
     )
 
 
-def check(run):
-    """Whoever meddled meanwhile: good is what every host says at the end."""
-    hosts = [host for host in run.hosts if host not in run.record["failed"]]
+def check(run, hosts=None):
+    """
+    Whoever meddled meanwhile: good is what every host says at the end.
+
+    hosts
+        By default those of the run that have not failed.
+    """
+    hosts = hosts or [host for host in run.hosts if host not in run.record["failed"]]
     run.statuses |= run.world.fleet.call(hosts, "webapp.status")
     why = "somebody else switched it meanwhile"
     if wrong := {host: why for host in hosts if not _runs_it(run, host)}:
         raise DisagreementError("At the end not every host runs the release", wrong)
+
+
+def check_outside(run, hosts):
+    """Raise :class:`DisagreementError` for hosts that a balancer has in rotation."""
+    pools = rotation.pools(run.world, run.plan) or []
+    why = "is in rotation, and should not be any more"
+    if wrong := {h: why for h in hosts if any(h in pool for pool in pools)}:
+        raise DisagreementError("At the end an old host serves", wrong)
 
 
 def serving(run):
@@ -82,16 +95,21 @@ def still_done(run):
 
 def at_home(run):
     """Return the hosts that run the last good release, in rotation."""
-    here = [h for h in run.hosts if run.last and _runs(run, h, run.last)]
+    here = [h for h in run.hosts if run.last and runs(run.service_on(h), run.last)]
     return set(here) - _out_of_rotation(run) if here else set()
 
 
 def _runs_it(run, host):
-    return _runs(run, host, run.record)
+    return runs(run.service_on(host), run.record)
 
 
-def _runs(run, host, release):
-    found = run.service_on(host)
+def runs(found, release):
+    """
+    Tell whether a host runs a release, whole and healthy.
+
+    found
+        What it said of the service.
+    """
     return (
         found.get("deployment") == release["deployment"]
         and found["running"] == release["commit"]

@@ -71,7 +71,9 @@ def destroy(world, environment):
     with _held(world, environment.name):
         ledger.make(world, environment)
         made = ledger.of(world, environment.name)["made"]
-        return _remove(world, environment.name, made)
+        gone = _remove(world, environment.name, made)
+        world.records.keep_generation(environment.name, {})
+        return gone
 
 
 def remove(world, name, hosts):
@@ -86,9 +88,16 @@ def remove(world, name, hosts):
 
 
 def tell_balancers(world, environment):
-    """Bring the balancers to the definition's servers, where there are any."""
-    with _held(world, environment.name):
-        _refresh_balancers(world, environment, (), _STATES_S)
+    """
+    Bring the balancers to the definition's servers, where there are any.
+
+    As long as one of these is still to be made, nothing happens: who makes it tells
+    the balancers.
+    """
+    known = world.records.addresses(environment.name)
+    if set(environment.members("web")) <= set(known):
+        with _held(world, environment.name):
+            _refresh_balancers(world, environment, (), _STATES_S)
 
 
 def _remove(world, name, hosts):

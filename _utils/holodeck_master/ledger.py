@@ -59,6 +59,6 @@ def forget(world, name, hosts):
 
 def surplus(world, environment):
     """Return ``{host: {"profile", "role"}}`` of those that it has no more."""
-    members = set(environment.all_members())
+    members = set(environment.everybody())
     made = of(world, environment.name)["made"]
     return {host: facts for host, facts in made.items() if host not in members}

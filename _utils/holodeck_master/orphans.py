@@ -9,7 +9,7 @@ import salt.key
 
 from holodeck import names
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, ledger, scaling
+from holodeck_master import environments, keeping, leaving, ledger
 
 
 def find(world, only=""):
@@ -52,12 +52,12 @@ def remove(world, orphans):
             machines.setdefault(orphan["environment"], []).append(orphan["name"])
     for name, hosts in machines.items():
         made = ledger.of(world, name)["made"]
-        leaving = {host: made[host] for host in hosts}
+        going = {host: made[host] for host in hosts}
         environment = world.definition.environments.get(name)
         if environment:
-            gone += scaling.remove(world, environment, leaving)
+            gone += leaving.remove(world, environment, going)
         else:
-            gone += environments.remove(world, name, leaving)
+            gone += environments.remove(world, name, going)
     return gone
 
 
@@ -69,7 +69,9 @@ class _Search:
         defined = world.definition.environments
         self._names = {*defined, *world.records.environments()}
         self._members = {
-            host: each for each in defined.values() for host in each.all_members()
+            host: each
+            for each in defined.values()
+            for host in {*each.everybody()} - {*keeping.stranded(world, each)}
         }
         self._made = {
             host: {**facts, "environment": name}

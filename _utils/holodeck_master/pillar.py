@@ -12,7 +12,7 @@ import salt.pillar
 import salt.utils.sdb
 
 from holodeck import definition as rules
-from holodeck import differences, ephemeral, sizing, slices
+from holodeck import differences, ephemeral, generations, sizing, slices
 from holodeck import webhook_signatures as signatures
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
@@ -30,8 +30,8 @@ def load(opts):
     """
     Return the :class:`~holodeck.definition.Definition` of this master.
 
-    Environments that pushes have made are in it, and those that were scaled have as
-    many hosts as they were scaled to.
+    Environments that pushes have made are in it; those that were scaled have as many
+    hosts as they were scaled to, and those whose hosts were replaced the new ones.
 
     Raises :class:`~holodeck_io.errors.HolodeckError` when the pillar does not
     render or breaks rules.
@@ -56,7 +56,10 @@ def load(opts):
         raise HolodeckError(str(error)) from error
     _check_checks(definition)
     definition = ephemeral.extended(definition, registry.Registry(opts).all())
-    return sizing.sized(definition, records.Records(opts).sizes())
+    memory = records.Records(opts)
+    return generations.applied(
+        sizing.sized(definition, memory.sizes()), memory.generations()
+    )
 
 
 def _unused(opts):
@@ -152,9 +155,7 @@ def slice_for(minion, definition, memory, is_busy):
         found = slices.other(definition, environment, role)
         return {**found, "mark": mark(memory, definition, environment, role)}
     digests = _config_digests(memory, definition, environment)
-    releases = {
-        name: memory.last_good(name, environment.name) for name in environment.services
-    }
+    releases = _releases(minion, environment, memory)
     # A dead release too: resume or abort ends it, and nobody switches meanwhile.
     busy = {
         name
@@ -163,6 +164,28 @@ def slice_for(minion, definition, memory, is_busy):
     }
     found = slices.web(definition, environment, digests, releases, busy)
     return {**found, "mark": mark(memory, definition, environment, role)}
+
+
+def _releases(minion, environment, memory):
+    """
+    Return ``{service: what a host is to run}``: the last good release.
+
+    Hosts beside the current ones keep what they have; new ones get theirs from the
+    release that makes them.
+    """
+    generation = memory.generation(environment.name)
+    kept = generation.get("kept")
+    if minion in generations.hosts(environment.name, generation, "incoming"):
+        kept = generation["incoming"]["kept"]
+        if not kept:
+            return {}
+    elif minion not in generations.hosts(environment.name, generation, "kept"):
+        kept = None
+    releases = {
+        name: memory.last_good(name, environment.name) for name in environment.services
+    }
+    own = kept and memory.find(kept["release"])
+    return {**releases, own["service"]: own} if own else releases
 
 
 def mark(memory, definition, environment, role):

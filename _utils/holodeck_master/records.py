@@ -7,16 +7,15 @@ they live there.
 
 import contextlib
 import datetime as dt
-import hmac
-import json
-import secrets
 from pathlib import Path
 
 import salt.cache
 from salt.exceptions import SaltCacheError, SaltDeserializationError
 
+from holodeck import generations
 from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
+from holodeck_master import keyed
 
 GOOD, BAD, RUNNING = "good", "bad", "running"
 ROLLED_BACK, ABORTED = "rolled-back", "aborted"
@@ -240,6 +239,26 @@ class Records:
         """Remember what an environment was scaled to; ``{}`` for the definition's."""
         self._keep("holodeck/sizes", environment, sizes)
 
+    def generations(self):
+        """Return what :meth:`generation` does of each environment that has one."""
+        return {n: self.generation(n) for n in self._cache.list("holodeck/generations")}
+
+    def generation(self, environment):
+        """
+        Return an environment's generation, for :mod:`holodeck.generations`.
+
+        The same write that makes a release good makes its hosts the current ones.
+        """
+        found = self._read("holodeck/generations", environment) or {}
+        record = "incoming" in found and self.find(found["incoming"]["release"])
+        if record and record["status"] in {GOOD, ROLLED_BACK}:
+            return generations.promoted(found, record)
+        return found
+
+    def keep_generation(self, environment, generation):
+        """Remember which hosts an environment has; ``{}`` for the first ones."""
+        self._keep("holodeck/generations", environment, generation)
+
     def knows(self, minion):
         """Tell whether a minion was ever prepared as a host of an environment."""
         return any(
@@ -259,19 +278,7 @@ class Records:
         It is keyed: records and events show it, and a plain hash of a short
         secret could be guessed.
         """
-        text = json.dumps(content, sort_keys=True, default=str)
-        return hmac.new(self._secret(), text.encode(), "sha256").hexdigest()
-
-    def _secret(self):
-        if not self._key.is_file():
-            self._key.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._key.with_name(f".key.{secrets.token_hex(8)}")
-            files.write_atomic(fresh, secrets.token_bytes(32), mode=0o600)
-            # Of two that start at once one wins, and both use its key.
-            with contextlib.suppress(FileExistsError):
-                self._key.hardlink_to(fresh)
-            fresh.unlink()
-        return self._key.read_bytes()
+        return keyed.digest(self._key, content)
 
 
 def now():

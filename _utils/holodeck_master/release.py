@@ -8,10 +8,12 @@ switched by then goes back to the last good release.
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     building,
+    keeping,
     locks,
     pillar,
     pruning,
     records,
+    replacing,
     reports,
     signals,
     wishes,
@@ -128,15 +130,16 @@ def _begun(world, plan, record):
 
 def _concluded(run):
     """Return the record; what a good release leaves behind is put in order."""
-    world, plan, record = run.world, run.plan, run.record
+    world, record = run.world, run.record
     with signals.shielded():
         reports.keep(world, record["id"])
         if record["status"] != records.GOOD:
             return record
+        replacing.conclude(run)
         if record["kind"] == "rollback" and record["previous"] != record["to"]:
             undone = world.records.find(record["previous"])
             world.records.save({**undone, "status": records.ROLLED_BACK})
-        pruning.prune(world, plan)
+        pruning.prune(world, run.plan)
     return record
 
 
@@ -161,9 +164,9 @@ def _check_same_configuration(world, plan, record):
 
 
 def _unfinished(world, plan):
-    """Return the newest record: its runner died, or it could not bring all home."""
+    """Return the newest record: its runner died, or it could not undo all it did."""
     newest = world.records.newest(*plan.key)
-    if newest and newest.get("away"):
+    if newest and (newest.get("away") or keeping.stranded(world, plan.environment)):
         return {**newest, "verdict": newest["status"], "status": records.RUNNING}
     if not newest or newest["status"] != records.RUNNING:
         how = f"{newest['id']} is {newest['status']}" if newest else "none began"

@@ -17,8 +17,12 @@ from holodeck_master import (
     rotation,
     signals,
     stages,
+    staging,
     wishes,
 )
+
+# For an answer that came while something else was done, and may have been missed.
+_ANSWERED_S = 5
 
 _POLL_S = 0.5
 # Between two looks at what serves: at first, and at most in a long wait.
@@ -26,7 +30,22 @@ _LOOK_S = 2
 _LOOK_MOST_S = 15
 
 
-def roll_over(run, pools):
+def take_over(run):
+    """Stage, roll over, and test through the balancer."""
+    with run.phase("stage"), rotation.pools_asked(run.world, run.plan) as pools:
+        staging.stage(run)
+        serving = pools(_ANSWERED_S)
+    with stages.standby(run.world, run.plan, run.record) as run.standby:
+        with run.phase("rollout"):
+            _roll_over(run, serving)
+        with run.phase("balancer"):
+            if run.test(stages.suite_on_balancers):
+                words = "the suite passed through every balancer"
+                run.world.say("balancer", words)
+            agreement.check(run)
+
+
+def _roll_over(run, pools):
     """
     Take over every host that is not done yet.
 
@@ -40,7 +59,7 @@ def roll_over(run, pools):
     ordered = sorted(run.hosts, key=serving.__contains__)
     batches = rollout.batches(ordered, rules.batch, rules.floor)
     for batch in batches:
-        _pause(run)
+        pause(run)
         _batch(run, [host for host in batch if host not in run.record["done"]])
         if batch is batches[0] and rules.hold_s and not run.record.get("held"):
             _let_in(run)
@@ -127,7 +146,7 @@ def _roll(run, hosts):
     run.test(stages.suite_on_hosts, hosts)
     run.note("rollout", hosts, "the suite passed")
     if not record["done"]:
-        _look_closer(run, hosts[0])
+        look_closer(run, hosts[0])
     run.tested = list(hosts)
 
 
@@ -146,7 +165,7 @@ def _note_in(run):
     run.save()
 
 
-def _look_closer(run, host):
+def look_closer(run, host):
     """Test the first host of all also for its contract and its speed."""
     if run.plan.service.contract:
         run.test(stages.contract_on_host, host)
@@ -160,7 +179,7 @@ def _floor(run):
     return pool - rollout.room(pool, run.plan.rules.floor)
 
 
-def _pause(run):
+def pause(run):
     """Wait while somebody wants a pause."""
     file = locks.wish(run.world.opts, *run.plan.key)
     asked = wishes.read(file)
@@ -178,7 +197,7 @@ def _hold(run, batch):
     over = {wishes.PROMOTE, wishes.PAUSE}
     promoted = _wait(run, words, rules.hold_s, over)
     # Whoever pauses stops the clock, and promotes later.
-    _pause(run)
+    pause(run)
     if rules.promote == "by-hand" and not promoted:
         raise HolodeckError(f"Nobody promoted it within {rules.hold_s} s.")
     run.record["held"] = True

@@ -12,18 +12,19 @@ _ASK_S = 60
 _GRACE_S = 15
 
 
-def drain(world, plan, hosts, *, floor, come_what_may=False):
+def drain(world, plan, hosts, *, floor, come_what_may=False, cut=False):
     """
     Take hosts out of rotation at every balancer; return the balancers that are lost.
 
     floor
         How many others have to serve; else nothing is done.
     come_what_may
-        Go on without lost balancers, as long as one answers, and with requests that
-        are under way when the time is over.
+        Go on without lost balancers, as long as one answers, and as ``cut`` does.
+    cut
+        Go on with requests that are under way when the time is over.
     """
     seconds = plan.rules.drain_s
-    more = {"floor": floor, "cut": come_what_may}
+    more = {"floor": floor, "cut": cut or come_what_may}
     return _balance(world, plan, "drain", hosts, seconds, come_what_may, **more)
 
 

@@ -10,26 +10,25 @@ import contextlib
 import time
 
 from holodeck import names
+from holodeck.model import REPLACE
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     agreement,
     building,
     environments,
+    keeping,
     locks,
     pillar,
     probing,
     records,
+    replacing,
     rolling,
-    rotation,
     signals,
     stages,
-    staging,
     story,
     way_back,
 )
 
-# For an answer that came while something else was done, and may have been missed.
-_ANSWERED_S = 5
 _INTERRUPTS = (KeyboardInterrupt, SystemExit, signals.InterruptedReleaseError)
 
 
@@ -61,7 +60,7 @@ class Run:
         }
         self.story = story.Story(world.records, record.get("id"))
         self.hosts = plan.environment.members("web")
-        self.statuses, self.tested, self.standby = {}, [], ""
+        self.statuses, self.tested, self.kept, self.standby = {}, [], [], ""
         self._order = 0
         if last and world.records.was_given_up(last):
             # Hosts may have other bytes in its place.
@@ -84,9 +83,10 @@ class Run:
 
     def ensure(self):
         """Every host is there, answers, and has the pack's present code."""
-        with self._phase("hosts"):
+        with self.phase("hosts"):
+            self.kept = keeping.stand_in(self)
             self.statuses = environments.ensure(
-                self.world, self.plan.environment, self.plan.rules.hosts_s
+                self.world, replacing.needed(self), self.plan.rules.hosts_s
             )
 
     def find(self, ref):
@@ -94,7 +94,7 @@ class Run:
         asked = self.world, self.plan.environment, self.plan.service, ref
         with building.asked_early(*asked) as early:
             self.ensure()
-            with self._phase("resolve"):
+            with self.phase("resolve"):
                 commit = building.resolve(*asked, early)
         placed = (self.world.records, self.plan.service, self.plan.placement)
         config = pillar.config_digest(*placed)
@@ -120,19 +120,16 @@ class Run:
 
     def reuse(self, target):
         """Take commit, bundle and deployment from an earlier record."""
-        without = self.without(target["deployment"], self.hosts)
-        if without:
-            raise HolodeckError(
-                f"Rollback to {target['id']}: its configuration is no longer on "
-                f"{', '.join(without)}; release {names.short(target['commit'])} "
-                "instead, which takes the configuration that pillar has now."
-            )
+        replacing.check_configuration(self, target)
         for fact in ("commit", "config", "settings", "deployment", "bundle", "suite",
                      "signed_by"):  # fmt: skip
             self.record[fact] = target.get(fact)
 
     def is_there(self):
         """Tell whether the last good release is this one, and everywhere runs."""
+        if keeping.hosts(self.world, self.plan.environment, "incoming"):
+            # Of a dead runner.
+            return False
         if not self.last or self.last["deployment"] != self.record["deployment"]:
             return False
         if (self.last.get("signed_by") or "") != self._signing_key():
@@ -147,7 +144,7 @@ class Run:
 
     def build(self):
         """Build what was never built."""
-        with self._phase("build"):
+        with self.phase("build"):
             manifests = building.build(
                 self.world, self.plan, self.record["commit"], self.statuses, self.last
             )
@@ -159,20 +156,15 @@ class Run:
         return (self.world.definition.signing or {}).get("key", "")
 
     def go(self):
-        """Stage, roll over, test through the balancer, and call it good."""
+        """Bring it onto the hosts that serve, or new ones in, and call it good."""
         self._begin()
-        with self._phase("stage"), rotation.pools_asked(self.world, self.plan) as pools:
-            staging.stage(self)
-            serving = pools(_ANSWERED_S)
-        told = self.world, self.plan, self.record
-        with stages.standby(*told) as self.standby:
-            with self._phase("rollout"):
-                rolling.roll_over(self, serving)
-            with self._phase("balancer"):
-                if self.test(stages.suite_on_balancers):
-                    words = "the suite passed through every balancer"
-                    self.world.say("balancer", words)
-                agreement.check(self)
+        replacing.settle(self)
+        self.record["strategy"] = replacing.strategy(self, self.record)
+        self.save()
+        if self.record["strategy"] == REPLACE:
+            replacing.replace(self)
+        else:
+            rolling.take_over(self)
         self._finish(records.GOOD)
 
     def resume(self):
@@ -212,7 +204,7 @@ class Run:
 
     def next_order(self):
         """Return a number above that of every switch before, also of another clock."""
-        marks = [self.service_on(host).get("turn", 0) for host in self.hosts]
+        marks = [self.service_on(host).get("turn", 0) for host in self.statuses]
         self._order = max(time.time_ns(), self._order + 1, *(m + 1 for m in marks))
         return self._order
 
@@ -257,10 +249,11 @@ class Run:
         # Whoever resumes must not go forth again; a full disk must not keep hosts here.
         with contextlib.suppress(Exception):
             self._begin()
-        with self._phase("back"), signals.shielded():
+        with self.phase("back"), signals.shielded():
             with contextlib.suppress(Exception):
                 self.world.say("failed", self.record["reason"])
-            came_back = way_back.go_back(self)
+            # The old hosts first: a new one goes only where others serve.
+            came_back = {**way_back.go_back(self), **replacing.withdraw(self)}
         # Of a second try the first one's hosts are home already.
         self.record["back"] = {**self.record.get("back", {}), **came_back}
         self._begin()
@@ -274,7 +267,8 @@ class Run:
         self.save()
 
     @contextlib.contextmanager
-    def _phase(self, name):
+    def phase(self, name):
+        """Note in the record how long the block takes."""
         at, started = round(time.time(), 2), time.monotonic()
         try:
             yield

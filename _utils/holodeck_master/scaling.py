@@ -5,16 +5,11 @@ What is new proves itself before it takes traffic, what is to go is out of rotat
 before it goes.
 """
 
-import contextlib
 import dataclasses
 
-from holodeck import rollout, sizing
+from holodeck import sizing
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, joining, ledger, locks, rotation
-from holodeck_master.plan import plan_for
-
-_LEAVE_S = 60
-_GRACE_S = 15
+from holodeck_master import environments, joining, keeping, leaving, ledger
 
 
 def scale(world, environment, numbers):
@@ -34,17 +29,19 @@ def scale(world, environment, numbers):
         raise HolodeckError(str(error)) from error
     sizes = {**world.records.sizes().get(name, {}), **wanted} if numbers else {}
     goal = sizing.resized(environment, sizes)
-    leaving = ledger.surplus(world, goal)
-    grown = _grow(world, environment, goal, leaving)
+    ended = keeping.end_unlike(world, goal)
+    goal = keeping.present(world, goal)
+    surplus = ledger.surplus(world, goal)
+    grown = _grow(world, environment, goal, surplus)
     world = _with(world, goal)
-    gone = remove(world, goal, leaving, sizes) if leaving else []
+    gone = leaving.remove(world, goal, surplus, sizes) if surplus else []
     world.records.keep_sizes(name, sizes)
     found = converge(world, goal)
     created = sorted({*grown, *found["created"]})
-    return {**found, "created": created, "destroyed": gone}
+    return {**found, "created": created, "destroyed": [*ended, *gone]}
 
 
-def _grow(world, environment, goal, leaving):
+def _grow(world, environment, goal, surplus):
     """
     Make what is missing before anything goes; return its names.
 
@@ -53,7 +50,7 @@ def _grow(world, environment, goal, leaving):
     prepared = ledger.of(world, environment.name)["prepared"]
     if not set(goal.all_members()) - set(prepared):
         return []
-    shrinking = {facts["role"] for facts in leaving.values()}
+    shrinking = {facts["role"] for facts in surplus.values()}
     hosts = {
         role: environment.hosts[role] if role in shrinking else group
         for role, group in goal.hosts.items()
@@ -70,6 +67,8 @@ def converge(world, environment):
     Returns ``{"created": hosts, "hosts": {role: hosts}, "scaled": …}``, the last as
     :func:`holodeck.sizing.scaled` has it.
     """
+    keeping.end_unlike(world, environment)
+    environment = keeping.present(world, environment)
     before = ledger.of(world, environment.name)["prepared"]
     there = environments.ensure(world, environment)
     joining.join(world, environment)
@@ -78,53 +77,6 @@ def converge(world, environment):
         "hosts": {role: environment.members(role) for role in environment.hosts},
         "scaled": sizing.scaled(environment),
     }
-
-
-def remove(world, environment, leaving, sizes=None):
-    """
-    Take hosts out of rotation, off the balancers' lists, and destroy them.
-
-    environment
-        As it is without them.
-    leaving
-        ``{host: {"profile", "role"}}``.
-    sizes
-        What to remember as its sizes, once they serve no more.
-
-    Returns their names. Raises before it changes anything when a service is being
-    released there, or too few others would serve.
-    """
-    with contextlib.ExitStack() as held:
-        for service in environment.services:
-            message = f"{', '.join(sorted(leaving))} to leave"
-            held.enter_context(
-                locks.held(world.opts, service, environment.name, message)
-            )
-        world.say("leave", f"taking {', '.join(sorted(leaving))} out of rotation")
-        for service in environment.services:
-            _drain(world, plan_for(world, service, environment.name), leaving)
-        _give_up_addresses(world, leaving)
-        if sizes is not None:
-            world.records.keep_sizes(environment.name, sizes)
-        environments.tell_balancers(world, environment)
-        return environments.remove(world, environment.name, leaving)
-
-
-def _drain(world, plan, leaving):
-    web = [host for host, facts in leaving.items() if facts["role"] == "web"]
-    if web:
-        rest = len(plan.environment.members("web"))
-        floor = rollout.size_of(plan.rules.floor, rest)
-        rotation.leave(world, plan, web, floor=floor)
-
-
-def _give_up_addresses(world, leaving):
-    """A balancer that is gone already, or never came up, has none."""
-    balancers = [host for host, facts in leaving.items() if facts["role"] == "balancer"]
-    if balancers:
-        world.fleet.ask(
-            balancers, "balancer.leave", _LEAVE_S + _GRACE_S, timeout_s=_LEAVE_S
-        )
 
 
 def _with(world, environment):

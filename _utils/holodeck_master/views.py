@@ -2,7 +2,7 @@
 
 from holodeck import differences, names, rollout, sbom, spec
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, locks, pillar, stages
+from holodeck_master import building, keeping, locks, pillar, stages
 from holodeck_master.plan import plan_for
 
 _ASK_S = 40
@@ -135,6 +135,7 @@ def _place_status(world, plan):
         "newest": _row(world, newest[0]) if newest else None,
         "frozen": world.records.freeze(*plan.key),
         "hosts": rows,
+        **keeping.shown(world, environment),
         "agree": bool(last) and all(not row["drift"] for row in rows),
     }
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from holodeck import names
+from holodeck_io.errors import HolodeckError
 from holodeck_master import fleet, signals
 
 WEB = ["demo-web1", "demo-web2", "demo-web3"]
@@ -30,7 +31,7 @@ class Host:
 
     commit: str | None = None
     deployment: str | None = None
-    tested: str | None = None
+    passed: set = field(default_factory=set)
     rotation: bool = False
     kept: set = field(default_factory=set)
     order: int = 0
@@ -39,6 +40,11 @@ class Host:
     lost: bool = False
     changed: list = field(default_factory=list)
     overridden: list = field(default_factory=list)
+
+    @property
+    def runs(self):
+        """What the suite is about."""
+        return self.commit, self.deployment
 
 
 @dataclass
@@ -63,6 +69,9 @@ class Fleet:
     broken_contract: bool = False
     in_service: bool = False
     dead: bool = False
+    pillar: Callable | None = None
+    lists: dict = field(default_factory=dict)
+    fuse: Callable = lambda _: None
 
     def call(self, hosts, function, deadline_s=60, **arguments):
         """Return the values, or raise as the real one does."""
@@ -107,7 +116,7 @@ class Fleet:
     def _reply(self, host, function, arguments):
         if self.dead:
             raise Killed
-        if host in self.hosts and self.hosts[host].lost:
+        if self._is_lost(host):
             return fleet.Reply(host, error="is silent for 20 s.", lost=True)
         work = getattr(self, "_" + function.replace(".", "_"))
         try:
@@ -115,7 +124,14 @@ class Fleet:
         except RefusedError as error:
             return fleet.Reply(host, error=str(error))
 
+    def _is_lost(self, host):
+        if host in self.hosts:
+            return self.hosts[host].lost
+        # With a pillar, those that nobody has made are not there.
+        return bool(self.pillar) and "-web" in host
+
     def _step(self, text):
+        self.fuse(text)
         self.steps.append(text)
         fault = self.faults.pop(text, None)
         # What is dead asks nobody any more: the test brings it back to life.
@@ -134,7 +150,7 @@ class Fleet:
         if self.in_service and not inside:
             self.dangers.append(f"{self.steps[-1:]}: the pool is empty")
         for name in inside:
-            if self.hosts[name].commit != self.hosts[name].tested:
+            if self.hosts[name].runs not in self.hosts[name].passed:
                 self.dangers.append(f"{self.steps[-1:]}: {name} serves untested code")
 
     def _serving(self):
@@ -209,6 +225,7 @@ class Fleet:
         return {"ok": host != self.wrong_bytes, "differs": []}
 
     def _balancer_drain(self, host, backend, servers, timeout_s, floor, cut):
+        self._check_listed(host, servers)
         serving = set(self._serving())
         if serving & set(servers) and len(serving - set(servers)) < floor:
             raise RefusedError(f"without {_shorts(servers)} too few would serve")
@@ -217,7 +234,13 @@ class Fleet:
             self.hosts[server].rotation = False
         return {}
 
+    def _check_listed(self, host, servers):
+        unknown = set(servers) - set(self.lists.get(host, servers))
+        if unknown:
+            raise RefusedError(f"servers {sorted(unknown)}: are not in the backend")
+
     def _balancer_ready(self, host, backend, servers, timeout_s):
+        self._check_listed(host, servers)
         self._step(f"ready {_shorts(servers)}")
         for server in servers:
             self.hosts[server].rotation = True
@@ -237,13 +260,37 @@ class Fleet:
         return {
             backend: {
                 name: {"status": "UP" if name in self._serving() else "DRAIN"}
-                for name in self.hosts
+                for name in self.lists.get(host, self.hosts)
             }
         }
 
-    def _state_apply(self, host, mods, queue):
+    def _test_ping(self, host):
+        return True
+
+    def _grains_get(self, host, key):
+        return [f"10.0.1.{host.rpartition('web')[2]}"]
+
+    def _state_apply(self, host, queue, mods=""):
         assert queue, "a highstate may run just then"
         self.applied.append((_short(host), mods))
+        if self.pillar:
+            self._step(f"states {_short(host)}")
+            self.highstate(host)
+
+    def highstate(self, host):
+        """Do what the states do with what this host's pillar is now."""
+        own = self.pillar(host)
+        if own.get("role") == "balancer":
+            servers = own["services"]["guestbook"]["servers"]
+            self.lists[host] = [server["id"] for server in servers]
+            for name, server in self.hosts.items():
+                server.rotation &= name in self.lists[host]
+        service = own.get("services", {}).get("guestbook", {})
+        release = service.get("release")
+        if own.get("role") == "web" and release and not service["busy"]:
+            one = self.hosts[host]
+            one.commit, one.deployment = release["commit"], release["deployment"]
+            one.kept.add(one.deployment)
 
     def _webapp_switch(
         self, host, name, commit, deployment, timeout_s, order, mark=""
@@ -255,8 +302,6 @@ class Fleet:
         if commit == self.homeless_code:
             raise RefusedError("it is not healthy")
         changed = one.commit != commit
-        # What went back was tested when it was released.
-        one.tested = commit if deployment else one.tested
         one.pid += changed
         one.changed = []
         one.commit = commit
@@ -274,7 +319,7 @@ class Fleet:
         self._step(f"suite {_shorts(targets)}")
         for target in targets:
             if target in self.hosts:
-                self.hosts[target].tested = self.hosts[target].commit
+                self.hosts[target].passed.add(self.hosts[target].runs)
         counts = {"collected": 1, "passed": 1, "skipped": 0, "failed": 0, "error": 0,
                   "total": 1}  # fmt: skip
         return {
@@ -321,6 +366,50 @@ class Fleet:
 
     def _bundle_prune(self, host, name, keep):
         self.pruned.append((_short(host), name, [LABELS[c] for c in keep]))
+
+
+@dataclass
+class Cloud:
+    """A provider whose machines are the fleet's web hosts, and all others."""
+
+    fleet: Fleet
+    strangers: set = field(default_factory=set)
+
+    def create(self, profiles, options=None):
+        """Make hosts on which nothing runs."""
+        self._step("create", profiles)
+        self.fleet.hosts |= {name: Host() for name in profiles}
+
+    def destroy(self, profiles):
+        """Destroy those that are there."""
+        there = sorted(self.known(profiles))
+        if there:
+            self._step("destroy", there)
+        for name in there:
+            if self.fleet.hosts.pop(name).rotation:
+                self.fleet.dangers.append(f"{name} was destroyed in rotation")
+        return there
+
+    def known(self, profiles):
+        """Return which of the hosts are there."""
+        return {name for name in profiles if name in self.machines("local")}
+
+    def machines(self, provider):
+        """Return the names of all."""
+        others = {f"demo-{role}1" for role in ("balancer", "tester", "builder")}
+        return sorted({*self.fleet.hosts, *others, *self.strangers})
+
+    def provider_of(self, profile):
+        """Return the one that there is."""
+        return "local"
+
+    def _step(self, verb, names):
+        if self.fleet.dead:
+            raise Killed
+        try:
+            self.fleet._step(f"{verb} {_shorts(names)}")
+        except RefusedError as error:
+            raise HolodeckError(f"salt-cloud could not {verb}: {error}") from error
 
 
 class RefusedError(Exception):

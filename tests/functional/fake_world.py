@@ -3,13 +3,15 @@
 # ruff: noqa: ARG005 -- fakes take what the real ones take
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import salt.config
-from fake_fleet import NEW, OLD, Fleet, Host
+from fake_fleet import NEW, OLD, Cloud, Fleet, Host
 
 from holodeck import definition as documents
-from holodeck_master import pillar, records, release, world
+from holodeck import generations, sizing
+from holodeck_master import locks, pillar, records, release, world
 
 _TEXTS = Path(__file__).parents[2] / "salt/holodeck/files"
 ORDER = {"user": "root"}
@@ -111,6 +113,30 @@ def served(root, count=3, balancers=1, **rules):
     world.fleet.steps.clear()
     world.fleet.in_service = count > 1
     definition = defined(count=count, balancers=balancers, **rules)
+    return dataclasses.replace(world, definition=definition)
+
+
+def replacing(root, count=3, **rules):
+    """Return a world with ``old`` in service, whose releases replace the hosts."""
+    found = opened(root, count=count, strategy="replace", **rules)
+    fleet, memory = found.fleet, found.records
+
+    def own(host):
+        held = functools.partial(locks.is_held, found.opts)
+        return pillar.slice_for(host, loaded(found).definition, memory, held)
+
+    fleet.pillar = own
+    found = dataclasses.replace(found, cloud=Cloud(fleet))
+    assert started(found, OLD)["status"] == "good"
+    fleet.steps.clear()
+    fleet.in_service = True
+    return found
+
+
+def loaded(world):
+    """Return the world of another runner, which has read the definition anew."""
+    definition = sizing.sized(world.definition, world.records.sizes())
+    definition = generations.applied(definition, world.records.generations())
     return dataclasses.replace(world, definition=definition)
 
 

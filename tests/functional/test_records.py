@@ -8,7 +8,7 @@ import redis_server
 import salt.config
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import records
+from holodeck_master import keyed, records
 
 
 @pytest.fixture(params=["localfs", "redis"])
@@ -156,7 +156,7 @@ def test_config_digest_first_use_by_two_processes_agrees(memory, opts, monkeypat
             made.append(records.Records(opts).config_digest({"a": 1}))
         return bytes([len(made)]) * count
 
-    monkeypatch.setattr(records.secrets, "token_bytes", meanwhile)
+    monkeypatch.setattr(keyed.secrets, "token_bytes", meanwhile)
     assert memory.config_digest({"a": 1}) == made[1]
 
 

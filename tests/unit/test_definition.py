@@ -447,6 +447,69 @@ def test_parse_refuses_what_could_not_be_built(path, value, fault):
     assert any(found.startswith(f"{_SERVICE}/{fault}") for found in faults), faults
 
 
+_REPLACE = {"strategy": "replace"}
+
+
+def test_parse_takes_a_replacement():
+    """Hosts are taken over in place unless the rollout says otherwise."""
+    found = definition.parse(_with(f"{_PLACE}/rollout", {**_REPLACE, "kept_s": 0}))
+    rules = found.environments["demo"].services["guestbook"].rollout
+    assert (rules.strategy, rules.kept_s) == ("replace", 0)
+    found = definition.parse(_with(f"{_PLACE}/rollout", _REPLACE))
+    assert found.environments["demo"].services["guestbook"].rollout.kept_s == 3600
+    found = definition.parse(_LEGAL)
+    rules = found.environments["demo"].services["guestbook"].rollout
+    assert rules.strategy == "in-place"
+
+
+@pytest.mark.parametrize(
+    ("rollout", "fault"),
+    [
+        (
+            {"strategy": "other"},
+            "strategy: should be in-place or replace, not 'other'.",
+        ),
+        ({"kept_s": 60}, "kept_s: needs strategy: replace; nothing is kept."),
+        ({**_REPLACE, "kept_s": -1}, "kept_s: should be a whole number from 0 to "),
+        ({**_REPLACE, "batch": 2}, "batch: is for hosts that are taken over in place"),
+        (
+            {**_REPLACE, "batch": [1, "x"]},
+            "batch: [1, 'x'] is no size, and no list of sizes",
+        ),
+        ({**_REPLACE, "failures": 1}, "failures: is for hosts that are taken over"),
+        ({**_REPLACE, "hold_s": 9}, "hold_s: is for hosts that are taken over"),
+        ({**_REPLACE, "min_healthy_s": 9}, "min_healthy_s: is for hosts that are"),
+    ],
+)
+def test_parse_refuses_rules_that_no_strategy_follows(rollout, fault):
+    """What a strategy would pass over is a fault, with the key's path."""
+    faults = _faults(_with(f"{_PLACE}/rollout", rollout))
+    assert any(found.startswith(f"{_PLACE}/rollout/{fault}") for found in faults)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        ("hosts/web", {"ids": ["w1"]}, "replace makes new hosts: hosts/web needs a "),
+        ("hosts/web", {"profile": "p", "each": [{"ssh_host": "h"}]},
+         "replace makes new hosts: hosts/web needs a profile and a count"),
+        ("hosts/balancer", ..., "replace swaps hosts at balancers: there is none"),
+        ("services/other", {"listen": "*:81"},
+         "replace makes hosts of one service anew, which have other too; give it an "),
+    ],
+)  # fmt: skip
+def test_parse_refuses_hosts_that_cannot_be_replaced(path, value, why):
+    """Named machines, no balancer, a second service: each is said in one line."""
+    data = _with(f"environments/demo/{path}", value)
+    place = data["environments"]["demo"]["services"]["guestbook"]
+    place["rollout"] = dict(_REPLACE)
+    service = {**data["services"]["guestbook"], "port": 8001}
+    data["services"]["other"] = service
+    faults = _faults(data)
+    wanted = f"{_PLACE}/rollout/strategy: {why}"
+    assert [found.startswith(wanted) for found in faults].count(True) == 1
+
+
 _KEY = "0123456789ABCDEF0123456789ABCDEF01234567"
 
 

@@ -1,0 +1,126 @@
+"""
+Which of an environment's web hosts are current, and which are beside them. Pure.
+
+A release by replacement makes hosts of other numbers. They are ``incoming`` until it is
+good, and current from then on; those that they replaced are ``kept`` for a while. A
+generation says so:
+
+``first``
+    The number of the first current host; 1 where nothing was ever replaced.
+``incoming``
+    ``{"numbers", "old", "release", "kept"}``: theirs, those of the hosts that they are
+    to replace, the release's id, and, of hosts that were kept before, what is below.
+``kept``
+    ``{"numbers", "release", "since"}``: which release they run, and when they were
+    replaced.
+"""
+
+import dataclasses
+import datetime as dt
+
+from holodeck import names
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def applied(definition, generations):
+    """
+    Return a definition whose environments have the hosts that are current.
+
+    generations
+        ``{environment: generation}``.
+    """
+    environments = {
+        name: placed(each, generations.get(name, {}))
+        for name, each in definition.environments.items()
+    }
+    return dataclasses.replace(definition, environments=environments)
+
+
+def placed(environment, generation):
+    """Return an environment with the hosts of a generation, and of no earlier one."""
+    if not can_be_replaced(environment):
+        # What was made by other rules is nobody's any more.
+        return environment
+    beside = {*_numbers(generation, "incoming"), *_numbers(generation, "kept")}
+    return _with(environment, first=generation.get("first", 1), beside=beside)
+
+
+def turned(environment, numbers):
+    """Return an environment whose members are those; its own are beside them."""
+    group = environment.hosts["web"]
+    beside = {*group.beside, *group.numbers} - {*numbers}
+    return _with(environment, first=numbers[0], count=len(numbers), beside=beside)
+
+
+def can_be_replaced(environment):
+    """Tell whether a profile makes the web hosts, all alike."""
+    group = environment.hosts.get("web")
+    return bool(group and group.profile and not group.each)
+
+
+def free(count, taken):
+    """Return the lowest ``count`` numbers in a row of which none is ``taken``."""
+    first = 1
+    while clash := set(range(first, first + count)) & set(taken):
+        first = max(clash) + 1
+    return list(range(first, first + count))
+
+
+def number_of(host):
+    """Return the number of a web host that a profile made."""
+    return int(host.rpartition("web")[2])
+
+
+def hosts(environment, generation, which):
+    """Return the names of the hosts that are ``incoming``, or ``kept``."""
+    numbers = _numbers(generation, which)
+    return [names.host(environment, "web", number) for number in numbers]
+
+
+def promoted(generation, record):
+    """
+    Return a generation whose incoming hosts are the current ones.
+
+    record
+        Their release, which is good.
+    """
+    incoming = generation["incoming"]
+    kept = {
+        "numbers": incoming["old"],
+        "release": record["previous"],
+        "since": record["ended"],
+    }
+    return {"first": incoming["numbers"][0], "kept": kept}
+
+
+def without(generation, environment, gone):
+    """Return a generation without hosts that are gone."""
+    left = dict(generation)
+    for which in ("incoming", "kept"):
+        numbers = [
+            number
+            for number in _numbers(generation, which)
+            if names.host(environment, "web", number) not in gone
+        ]
+        if numbers:
+            left[which] = {**generation[which], "numbers": numbers}
+        else:
+            left.pop(which, None)
+    return left
+
+
+def until(kept, seconds):
+    """Return until when hosts are kept, as records write times."""
+    since = dt.datetime.strptime(kept["since"], _TIME).replace(tzinfo=dt.timezone.utc)
+    return (since + dt.timedelta(seconds=seconds)).strftime(_TIME)
+
+
+def _numbers(generation, which):
+    return (generation.get(which) or {}).get("numbers", [])
+
+
+def _with(environment, beside, **facts):
+    own = environment.hosts["web"]
+    group = dataclasses.replace(own, beside=tuple(sorted(beside)), **facts)
+    return dataclasses.replace(environment, hosts={**environment.hosts, "web": group})

@@ -1,0 +1,130 @@
+"""Hosts that were replaced: kept for a while, for a fast way back, then destroyed."""
+
+from holodeck import generations
+from holodeck.model import REPLACE, Rollout
+from holodeck_master import agreement, leaving, ledger, locks, records
+
+
+def present(world, environment):
+    """Return an environment with the hosts that are current by now."""
+    return generations.placed(environment, world.records.generation(environment.name))
+
+
+def hosts(world, environment, which="kept"):
+    """Return the names of the hosts that are ``kept``, or ``incoming``."""
+    generation = world.records.generation(environment.name)
+    return generations.hosts(environment.name, generation, which)
+
+
+def facts(world, environment, names):
+    """Return ``{host: {"profile", "role"}}``, as whoever destroys hosts wants it."""
+    made = ledger.of(world, environment.name)["made"]
+    own = {"profile": environment.hosts["web"].profile, "role": "web"}
+    return {host: made.get(host, own) for host in names}
+
+
+def end(world, environment):
+    """Destroy kept hosts, for whoever holds the lock; return their names."""
+    kept = hosts(world, environment)
+    if not kept:
+        return []
+    return leaving.retire(world, environment, facts(world, environment, kept))
+
+
+def end_unlike(world, environment):
+    """Destroy kept hosts that are not as many as those that would go for them."""
+    kept = hosts(world, environment)
+    if len(kept) in {0, len(environment.members("web"))}:
+        return []
+    return leaving.remove(world, environment, facts(world, environment, kept))
+
+
+def expire(world, now=None):
+    """
+    Destroy the kept hosts whose time is over, and those that no release wants.
+
+    Returns their names. Where a release runs, or has not ended, they stay.
+    """
+    gone = []
+    for environment in world.definition.environments.values():
+        over = [*_over(world, environment, now), *stranded(world, environment)]
+        if not over or any(
+            world.records.unfinished(service, environment.name)
+            for service in environment.services
+        ):
+            continue
+        try:
+            found = facts(world, environment, over)
+            gone += leaving.remove(world, environment, found)
+        except locks.LockedError as error:
+            world.say("leave", str(error))
+    return gone
+
+
+def _over(world, environment, now):
+    kept = world.records.generation(environment.name).get("kept")
+    if not kept or until(world, environment, kept) > (now or records.now()):
+        return []
+    return hosts(world, environment)
+
+
+def until(world, environment, kept):
+    """Return until when hosts are kept, as the definition says now."""
+    record = world.records.find(kept["release"])
+    placement = environment.services.get(record and record["service"])
+    rules = placement.rollout if placement else Rollout(kept_s=0)
+    return generations.until(kept, rules.kept_s)
+
+
+def stranded(world, environment):
+    """Return new hosts of a release that ended without them."""
+    generation = world.records.generation(environment.name)
+    if "incoming" not in generation:
+        return []
+    record = world.records.find(generation["incoming"]["release"])
+    if record and record["status"] == records.RUNNING:
+        return []
+    return generations.hosts(environment.name, generation, "incoming")
+
+
+def shown(world, environment):
+    """Return ``{which: {"hosts", "release", …}}`` of those beside the current ones."""
+    generation = world.records.generation(environment.name)
+    found = {
+        which: {
+            "hosts": generations.hosts(environment.name, generation, which),
+            "release": generation[which]["release"],
+        }
+        for which in ("incoming", "kept")
+        if which in generation
+    }
+    if "kept" in found:
+        found["kept"]["until"] = until(world, environment, generation["kept"])
+    return found
+
+
+def stand_in(run):
+    """
+    Return the kept hosts that a rollback only has to swap in.
+
+    All of them run the release that it goes back to; else there are none.
+    """
+    world, environment = run.world, run.plan.environment
+    generation = world.records.generation(environment.name)
+    incoming = generation.get("incoming") or {}
+    kept = generation.get("kept") or incoming.get("kept")
+    if run.record["kind"] != "rollback" or run.plan.rules.strategy != REPLACE:
+        return []
+    target = world.records.find(run.record["to"])
+    if not kept or world.records.find(kept["release"]) is None:
+        return []
+    old = generations.hosts(environment.name, {"kept": kept}, "kept")
+    if len(old) != len(environment.members("web")):
+        return []
+    replies = world.fleet.ask(old, "webapp.status")
+    found = {host: reply.value for host, reply in replies.items() if reply.ok}
+    is_there = len(found) == len(old) and all(
+        agreement.runs(status["services"].get(run.plan.service.name, {}), target)
+        for status in found.values()
+    )
+    return old if is_there else []

@@ -1,0 +1,69 @@
+"""Hosts that go: out of rotation, off the balancers' lists, and then destroyed."""
+
+import contextlib
+
+from holodeck import generations, rollout
+from holodeck_master import environments, locks, rotation
+from holodeck_master.plan import plan_for
+
+_LEAVE_S = 60
+_GRACE_S = 15
+
+
+def remove(world, environment, leaving, sizes=None):
+    """
+    Take hosts out of rotation, off the balancers' lists, and destroy them.
+
+    environment
+        As it is without them.
+    leaving
+        ``{host: {"profile", "role"}}``.
+    sizes
+        What to remember as its sizes, once they serve no more.
+
+    Returns their names. Raises before it changes anything when a service is being
+    released there, or too few others would serve.
+    """
+    with contextlib.ExitStack() as held:
+        for service in environment.services:
+            message = f"{', '.join(sorted(leaving))} to leave"
+            held.enter_context(
+                locks.held(world.opts, service, environment.name, message)
+            )
+        return retire(world, environment, leaving, sizes)
+
+
+def retire(world, environment, leaving, sizes=None):
+    """Do what :func:`remove` does, for whoever holds the locks of all services."""
+    name = environment.name
+    world.say("leave", f"taking {', '.join(sorted(leaving))} out of rotation")
+    drain(world, environment, leaving)
+    _give_up_addresses(world, leaving)
+    if sizes is not None:
+        world.records.keep_sizes(name, sizes)
+    before = world.records.generation(name)
+    if before:
+        after = generations.without(before, name, leaving)
+        world.records.keep_generation(name, after)
+        environment = generations.placed(environment, after)
+    environments.tell_balancers(world, environment)
+    return environments.remove(world, name, leaving)
+
+
+def drain(world, environment, leaving):
+    """Take hosts out of rotation; raise where too few others would serve."""
+    web = [host for host, facts in leaving.items() if facts["role"] == "web"]
+    for service in environment.services if web else ():
+        plan = plan_for(world, service, environment.name)
+        rest = len(plan.environment.members("web"))
+        floor = rollout.size_of(plan.rules.floor, rest)
+        rotation.leave(world, plan, web, floor=floor)
+
+
+def _give_up_addresses(world, leaving):
+    """A balancer that is gone already, or never came up, has none."""
+    balancers = [host for host, facts in leaving.items() if facts["role"] == "balancer"]
+    if balancers:
+        world.fleet.ask(
+            balancers, "balancer.leave", _LEAVE_S + _GRACE_S, timeout_s=_LEAVE_S
+        )

@@ -1,0 +1,257 @@
+"""
+The replacement: new hosts with the new commit, tested, and swapped in at the balancers.
+
+The old hosts are never switched. They serve until every new one does, stay for a while
+for whoever wants to go back, and are destroyed then. Until the release is good, its
+hosts are the environment's ``incoming`` ones, by :mod:`holodeck.generations`; with the
+write that calls it good they are the current ones.
+"""
+
+import dataclasses
+
+from holodeck import generations, names, rollout
+from holodeck.model import IN_PLACE, REPLACE
+from holodeck_io.errors import HolodeckError
+from holodeck_master import (
+    agreement,
+    environments,
+    keeping,
+    leaving,
+    ledger,
+    pillar,
+    probing,
+    rolling,
+    rotation,
+    stages,
+    way_back,
+)
+
+
+def strategy(run, target):
+    """
+    Return how a run brings ``target`` onto its environment.
+
+    Nobody is replaced where nothing was released, or runs; and whoever goes home goes
+    to the hosts that have been there.
+    """
+    if "strategy" in run.record:
+        return run.record["strategy"]
+    served = run.served or {"deployment": target["deployment"]}
+    is_other = served["deployment"] != target["deployment"]
+    runs = run.kept or any(run.service_on(host) for host in run.hosts)
+    if run.served and runs and (is_other or run.record["kind"] == "release"):
+        return run.plan.rules.strategy
+    return IN_PLACE
+
+
+def needed(run):
+    """Return the environment whose hosts have to answer before anything begins."""
+    environment = run.plan.environment
+    if not run.kept:
+        return environment
+    # Whoever goes back does not ask the hosts that went wrong.
+    return generations.turned(environment, _numbers(run.kept))
+
+
+def check_configuration(run, target):
+    """Raise where the hosts could not have the configuration of an earlier release."""
+    hosts = run.kept or run.hosts
+    if strategy(run, target) == REPLACE and not run.kept:
+        placed = run.world.records, run.plan.service, run.plan.placement
+        without = (
+            [] if target["config"] == pillar.config_digest(*placed) else ["pillar"]
+        )
+    else:
+        without = run.without(target["deployment"], hosts)
+    if without:
+        raise HolodeckError(
+            f"Rollback to {target['id']}: its configuration is no longer "
+            f"{'in' if without == ['pillar'] else 'on'} {', '.join(without)}; release "
+            f"{names.short(target['commit'])} instead, which takes the configuration "
+            "that pillar has now."
+        )
+
+
+def settle(run):
+    """Undo what another release, whose runner died, has left of its replacement."""
+    incoming = _generation(run).get("incoming")
+    if not incoming or incoming["release"] == run.record["id"]:
+        return
+    with run.phase("settle"):
+        way_back.go_back(run)
+        withdraw(run)
+        if run.record.pop("away") or keeping.hosts(*_place(run), "incoming"):
+            raise HolodeckError(
+                f"{incoming['release']}: what its runner left could not be undone; "
+                f"`salt-run holodeck.status` shows where hosts stand."
+            )
+        run.record["touched"] = []
+
+
+def replace(run):
+    """Make new hosts, prove them, and let them serve in the old ones' place."""
+    with run.phase("create"):
+        fresh, plan = _made(run)
+    with run.phase("stage"):
+        placed = {"web": [run.record["bundle"]], "tester": [run.record["suite"]]}
+        stages.stage(run.world, plan, placed)
+    with stages.standby(run.world, run.plan, run.record) as run.standby:
+        with run.phase("rollout"):
+            _prove(run, fresh)
+            _swap(run, fresh)
+        with run.phase("balancer"):
+            run.test(stages.suite_on_balancers)
+            agreement.check(run, fresh)
+            agreement.check_outside(run, run.hosts)
+    run.record |= {"touched": [], "done": fresh}
+
+
+def conclude(run):
+    """Have the environment as the record says; what need not be kept is destroyed."""
+    if run.record.get("strategy") != REPLACE:
+        return
+    world, name = run.world, run.plan.environment.name
+    generation = world.records.generation(name)
+    world.records.keep_generation(name, generation)
+    ledger.join(world, name, run.record["done"])
+    environment = generations.placed(run.plan.environment, generation)
+    run.plan = dataclasses.replace(run.plan, environment=environment)
+    try:
+        if not run.plan.rules.kept_s:
+            keeping.end(world, environment)
+    except HolodeckError as error:
+        world.say("leave", str(error))
+
+
+def withdraw(run):
+    """
+    Take the incoming hosts away again; return ``{host: words}``.
+
+    They are destroyed, or kept as they were before. Those that are needed, for too few
+    others serve, stay where they are.
+    """
+    world, environment = _place(run)
+    incoming = keeping.hosts(world, environment, "incoming")
+    if not incoming:
+        return {}
+    try:
+        words = _withdrawn(run, incoming)
+    except HolodeckError as error:
+        words = f"could not be destroyed: {error}"
+    run.note("back", incoming, words)
+    return dict.fromkeys(incoming, words)
+
+
+def _withdrawn(run, incoming):
+    world, environment = _place(run)
+    generation = _generation(run)
+    found = keeping.facts(world, environment, incoming)
+    if not generation["incoming"]["kept"]:
+        leaving.retire(world, environment, found)
+        return "is destroyed"
+    leaving.drain(world, environment, found)
+    kept = generation.pop("incoming")["kept"]
+    world.records.keep_generation(environment.name, {**generation, "kept": kept})
+    return "is kept as before"
+
+
+def _made(run):
+    """Return the new hosts, made and prepared, and the plan that has them."""
+    world, environment = _place(run)
+    if not generations.can_be_replaced(environment):
+        raise HolodeckError(
+            f"environments/{environment.name}/hosts/web: is not made by a profile any "
+            "more, and nothing can be replaced; abort this, and release again."
+        )
+    if not _generation(run).get("incoming"):
+        _choose(run)
+    numbers = _generation(run)["incoming"]["numbers"]
+    environment = generations.turned(keeping.present(world, environment), numbers)
+    fresh = environment.members("web")
+    run.record["fresh"] = fresh
+    run.save()
+    run.note("create", fresh, f"to take the place of {', '.join(run.hosts)}")
+    if not run.kept:
+        run.statuses |= environments.ensure(world, environment, run.plan.rules.hosts_s)
+    return fresh, dataclasses.replace(run.plan, environment=environment)
+
+
+def _choose(run):
+    """
+    Note who is to come before anything is made: highstate leaves them alone then.
+
+    Those that were kept until now stand in, or make room.
+    """
+    world, environment = _place(run)
+    kept = _generation(run).get("kept") if run.kept else None
+    numbers = _numbers(run.kept)
+    if not kept:
+        keeping.end(world, environment)
+        numbers = _free(run)
+    generation = {k: v for k, v in _generation(run).items() if k != "kept"}
+    incoming = {
+        "numbers": numbers,
+        "old": _numbers(run.hosts),
+        "release": run.record["id"],
+        "kept": kept,
+    }
+    world.records.keep_generation(
+        environment.name, {**generation, "incoming": incoming}
+    )
+
+
+def _free(run):
+    """Return numbers of which neither this master nor the provider knows a machine."""
+    world, environment = run.world, keeping.present(*_place(run))
+    made = ledger.of(world, environment.name)["made"].items()
+    there = {host for host, facts in made if facts["role"] == "web"}
+    taken = set(_numbers([*there, *environment.servers()]))
+    profile = environment.hosts["web"].profile
+    while True:
+        numbers = generations.free(len(run.hosts), taken)
+        hosts = generations.turned(environment, numbers).members("web")
+        known = world.cloud.known(dict.fromkeys(hosts, profile))
+        if not known:
+            return numbers
+        taken |= set(_numbers(known))
+
+
+def _prove(run, fresh):
+    """Let new hosts run the commit, out of rotation, and pass what there is to pass."""
+    world, plan, record = run.world, run.plan, run.record
+    run.story.note("rollout", fresh, "begins")
+    mark = world.mark(plan.environment, "web")
+    stages.switch(world, plan, fresh, record, run.next_order(), mark=mark)
+    run.note("rollout", fresh, f"healthy at {names.short(record['commit'])}")
+    run.test(stages.suite_on_hosts, fresh)
+    run.note("rollout", fresh, "the suite passed")
+    rolling.look_closer(run, fresh[0])
+
+
+def _swap(run, fresh):
+    """Let the new ones serve, and only then the old ones no more."""
+    world, plan, record = run.world, run.plan, run.record
+    rolling.pause(run)
+    probing.start(run)
+    rotation.ready(world, plan, fresh)
+    run.note("rollout", fresh, "in rotation")
+    record["touched"] = list(dict.fromkeys([*record["touched"], *run.hosts]))
+    run.save()
+    run.story.note("rollout", run.hosts, "begins")
+    rules = plan.rules
+    floor = rollout.size_of(rules.floor, len(run.hosts))
+    # What a kept host has begun it may end.
+    rotation.drain(world, plan, run.hosts, floor=floor, cut=rules.kept_s > 0)
+    run.note("rollout", run.hosts, "out of rotation")
+
+
+def _generation(run):
+    return run.world.records.generation(run.plan.environment.name)
+
+
+def _place(run):
+    return run.world, run.plan.environment
+
+
+def _numbers(hosts):
+    return sorted(map(generations.number_of, hosts))
