@@ -48,6 +48,8 @@ def _release(record):
     verb = "is back at" if record["kind"] == "rollback" else "is at"
     outside = record.get("failed") or {}
     lines = [f"{where} {verb} {commit}: {record['id']} is good."]
+    if fresh := record.get("fresh"):
+        lines.append(f"  {', '.join(fresh)} took the place of the hosts before.")
     lines += [f"  {h} failed, is out of rotation: {why}" for h, why in outside.items()]
     return "\n".join([*lines, phases])
 
@@ -133,7 +135,18 @@ def _place(place):
         )
         for row in place["hosts"]
     ]
-    return f"{head}\n{_table(('host', 'commit', 'rotation', 'state'), rows)}"
+    table = _table(("host", "commit", "rotation", "state"), rows)
+    return "\n".join([head, table, *_beside(place)])
+
+
+def _beside(place):
+    """Name the hosts that came, or were, in the others' place."""
+    if incoming := place.get("incoming"):
+        hosts = ", ".join(incoming["hosts"])
+        yield f"  to come: {hosts}, of {incoming['release']}"
+    if kept := place.get("kept"):
+        hosts = ", ".join(kept["hosts"])
+        yield f"  kept until {kept['until']}: {hosts}, at {kept['release']}"
 
 
 def _history(rows):
@@ -220,7 +233,9 @@ def _plan(plan):
     lines.append(_field("create", ", ".join(plan["create"]) or "no host is missing"))
     lines.append(_field("build", "built before" if plan["built"] else "to be built"))
     batches = " | ".join(", ".join(batch) for batch in plan["batches"])
-    lines.append(_field("batches", batches))
+    lines += [_field("batches", batches)] if batches else []
+    for key in ("replaced", "destroyed"):
+        lines += [_field(key, ", ".join(plan[key]))] if plan.get(key) else []
     if plan["seconds"]:
         lines.append(_field("usually", f"{plan['seconds']} s"))
     return "\n".join(lines)

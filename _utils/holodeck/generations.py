@@ -13,6 +13,8 @@ generation says so:
 ``kept``
     ``{"numbers", "release", "since"}``: which release they run, and when they were
     replaced.
+``going``
+    ``{"numbers"}`` of those that nobody needs any more, as long as they are not gone.
 """
 
 import dataclasses
@@ -73,7 +75,7 @@ def number_of(host):
 
 
 def hosts(environment, generation, which):
-    """Return the names of the hosts that are ``incoming``, or ``kept``."""
+    """Return the names of the hosts that are ``incoming``, ``kept`` or ``going``."""
     numbers = _numbers(generation, which)
     return [names.host(environment, "web", number) for number in numbers]
 
@@ -91,13 +93,23 @@ def promoted(generation, record):
         "release": record["previous"],
         "since": record["ended"],
     }
-    return {"first": incoming["numbers"][0], "kept": kept}
+    left = {"going": generation["going"]} if "going" in generation else {}
+    return {"first": incoming["numbers"][0], "kept": kept, **left}
+
+
+def leaving(generation, environment, going):
+    """Return a generation in which hosts are no more than about to go."""
+    beside = {*_numbers(generation, "incoming"), *_numbers(generation, "kept")}
+    numbers = {n for n in beside if names.host(environment, "web", n) in going}
+    numbers |= {*_numbers(generation, "going")}
+    left = without(generation, environment, going)
+    return {**left, "going": {"numbers": sorted(numbers)}} if numbers else left
 
 
 def without(generation, environment, gone):
     """Return a generation without hosts that are gone."""
     left = dict(generation)
-    for which in ("incoming", "kept"):
+    for which in ("incoming", "kept", "going"):
         numbers = [
             number
             for number in _numbers(generation, which)

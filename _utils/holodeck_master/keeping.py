@@ -11,7 +11,7 @@ def present(world, environment):
 
 
 def hosts(world, environment, which="kept"):
-    """Return the names of the hosts that are ``kept``, or ``incoming``."""
+    """Return the names of the hosts that are ``kept``, ``incoming`` or ``going``."""
     generation = world.records.generation(environment.name)
     return generations.hosts(environment.name, generation, which)
 
@@ -25,10 +25,10 @@ def facts(world, environment, names):
 
 def end(world, environment):
     """Destroy kept hosts, for whoever holds the lock; return their names."""
-    kept = hosts(world, environment)
-    if not kept:
+    over = [*hosts(world, environment), *hosts(world, environment, "going")]
+    if not over:
         return []
-    return leaving.retire(world, environment, facts(world, environment, kept))
+    return leaving.retire(world, environment, facts(world, environment, over))
 
 
 def end_unlike(world, environment):
@@ -47,7 +47,7 @@ def expire(world, now=None):
     """
     gone = []
     for environment in world.definition.environments.values():
-        over = [*_over(world, environment, now), *stranded(world, environment)]
+        over = [*_over(world, environment, now), *left_over(world, environment)]
         if not over or any(
             world.records.unfinished(service, environment.name)
             for service in environment.services
@@ -76,15 +76,15 @@ def until(world, environment, kept):
     return generations.until(kept, rules.kept_s)
 
 
-def stranded(world, environment):
-    """Return new hosts of a release that ended without them."""
+def left_over(world, environment):
+    """Return hosts that no release wants: of one that ended without them, or going."""
     generation = world.records.generation(environment.name)
-    if "incoming" not in generation:
-        return []
-    record = world.records.find(generation["incoming"]["release"])
-    if record and record["status"] == records.RUNNING:
-        return []
-    return generations.hosts(environment.name, generation, "incoming")
+    found = generations.hosts(environment.name, generation, "going")
+    if "incoming" in generation:
+        record = world.records.find(generation["incoming"]["release"])
+        if not record or record["status"] != records.RUNNING:
+            found += generations.hosts(environment.name, generation, "incoming")
+    return found
 
 
 def shown(world, environment):

@@ -41,13 +41,18 @@ def retire(world, environment, leaving, sizes=None):
     _give_up_addresses(world, leaving)
     if sizes is not None:
         world.records.keep_sizes(name, sizes)
-    before = world.records.generation(name)
-    if before:
-        after = generations.without(before, name, leaving)
-        world.records.keep_generation(name, after)
-        environment = generations.placed(environment, after)
+    generation = world.records.generation(name)
+    if generation:
+        # Whoever comes after a dead runner still knows who has to go.
+        generation = generations.leaving(generation, name, leaving)
+        world.records.keep_generation(name, generation)
+        environment = generations.placed(environment, generation)
     environments.tell_balancers(world, environment)
-    return environments.remove(world, name, leaving)
+    gone = environments.remove(world, name, leaving)
+    if generation:
+        left = generations.without(generation, name, leaving)
+        world.records.keep_generation(name, left)
+    return gone
 
 
 def drain(world, environment, leaving):

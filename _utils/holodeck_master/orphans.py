@@ -71,7 +71,7 @@ class _Search:
         self._members = {
             host: each
             for each in defined.values()
-            for host in {*each.everybody()} - {*keeping.stranded(world, each)}
+            for host in {*each.everybody()} - {*keeping.left_over(world, each)}
         }
         self._made = {
             host: {**facts, "environment": name}

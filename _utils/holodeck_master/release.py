@@ -166,14 +166,14 @@ def _check_same_configuration(world, plan, record):
 def _unfinished(world, plan):
     """Return the newest record: its runner died, or it could not undo all it did."""
     newest = world.records.newest(*plan.key)
-    if newest and (newest.get("away") or keeping.stranded(world, plan.environment)):
+    if newest and newest["status"] == records.RUNNING:
+        return newest
+    is_failed = newest and newest["status"] != records.GOOD
+    left = is_failed and keeping.left_over(world, plan.environment)
+    if newest and (newest.get("away") or left):
         return {**newest, "verdict": newest["status"], "status": records.RUNNING}
-    if not newest or newest["status"] != records.RUNNING:
-        how = f"{newest['id']} is {newest['status']}" if newest else "none began"
-        raise HolodeckError(
-            f"{' in '.join(plan.key)}: no release is unfinished; {how}."
-        )
-    return newest
+    how = f"{newest['id']} is {newest['status']}" if newest else "none began"
+    raise HolodeckError(f"{' in '.join(plan.key)}: no release is unfinished; {how}.")
 
 
 def _left_behind(world, plan):

@@ -131,22 +131,22 @@ def withdraw(run):
     others serve, stay where they are.
     """
     world, environment = _place(run)
-    incoming = keeping.hosts(world, environment, "incoming")
-    if not incoming:
+    again = [h for which in ("incoming", "going")
+             for h in keeping.hosts(world, environment, which)]  # fmt: skip
+    if not again:
         return {}
     try:
-        words = _withdrawn(run, incoming)
+        words = _withdrawn(run, keeping.facts(world, environment, again))
     except HolodeckError as error:
         words = f"could not be destroyed: {error}"
-    run.note("back", incoming, words)
-    return dict.fromkeys(incoming, words)
+    run.note("back", again, words)
+    return dict.fromkeys(again, words)
 
 
-def _withdrawn(run, incoming):
+def _withdrawn(run, found):
     world, environment = _place(run)
     generation = _generation(run)
-    found = keeping.facts(world, environment, incoming)
-    if not generation["incoming"]["kept"]:
+    if not generation.get("incoming", {}).get("kept"):
         leaving.retire(world, environment, found)
         return "is destroyed"
     leaving.drain(world, environment, found)

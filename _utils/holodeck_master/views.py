@@ -1,6 +1,7 @@
 """What people ask: where things stand, what would happen, what happened."""
 
 from holodeck import differences, names, rollout, sbom, spec
+from holodeck.model import REPLACE
 from holodeck_io.errors import HolodeckError
 from holodeck_master import building, keeping, locks, pillar, stages
 from holodeck_master.plan import plan_for
@@ -72,11 +73,20 @@ def preview(world, service, environment, ref):
         "create": [host for host in missing if host in wanted.environment.profiles()],
         "silent": missing,
         "built": _is_built(world, wanted, commit, replies),
-        "batches": rollout.batches(
-            wanted.environment.members("web"), wanted.rules.batch, wanted.rules.floor
-        ),
+        **_order(world, wanted, last, replies),
         "seconds": _usual_seconds(world, wanted),
     }
+
+
+def _order(world, plan, last, replies):
+    """Return who goes when: in batches, or all for new ones."""
+    hosts, name = plan.environment.members("web"), plan.service.name
+    runs = [h for h in hosts if name in (replies[h].value or {}).get("services", {})]
+    if plan.rules.strategy != REPLACE or not (last and runs):
+        sizes = plan.rules.batch, plan.rules.floor
+        return {"batches": rollout.batches(hosts, *sizes)}
+    gone = keeping.hosts(world, plan.environment)
+    return {"batches": [], "replaced": hosts, "destroyed": gone}
 
 
 def test(world, service, environment):

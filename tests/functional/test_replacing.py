@@ -4,7 +4,8 @@ import pytest
 from fake_fleet import NEW, OLD, THIRD, RefusedError
 from fake_world import ORDER, loaded, newest, replacing, started, steps
 
-from holodeck_master import keeping, orphans, release, scaling
+from holodeck import generations
+from holodeck_master import keeping, orphans, release, scaling, views
 
 _OLD = ["demo-web1", "demo-web2", "demo-web3"]
 _NEW = ["demo-web4", "demo-web5", "demo-web6"]
@@ -295,6 +296,25 @@ def test_highstate_brings_no_release_to_incoming_hosts(world):
     world.fleet.faults["stage web4 new"] = look
     _release(world)
     assert seen == [None, None, None, None, 6]
+
+
+def test_status_and_plan_tell_of_the_hosts_beside(world):
+    """People see who is kept, until when, and who would go."""
+    place = loaded(world)
+    assert views.preview(place, *_KEY, NEW)["replaced"] == _OLD
+    record = _release(world)
+    place = loaded(world)
+    [found] = views.status(place)
+    assert [row["host"] for row in found["hosts"]] == _NEW
+    assert found["agree"]
+    until = generations.until({"since": record["ended"]}, 3600)
+    assert found["kept"] == {
+        "hosts": _OLD, "release": "guestbook.demo.1", "until": until
+    }  # fmt: skip
+    assert "incoming" not in found
+    plan = views.preview(place, *_KEY, THIRD)
+    assert (plan["replaced"], plan["destroyed"]) == (_NEW, _OLD)
+    assert (plan["batches"], plan["create"]) == ([], [])
 
 
 def test_scale_while_hosts_are_kept(world):

@@ -107,3 +107,14 @@ def test_applied_leaves_environments_without_a_generation():
     found = generations.applied(definition, {"demo": {"first": 3}, "gone": {}})
     assert found.environments["demo"].members("web")[0] == "demo-web3"
     assert found.environments["other"] == _environment()
+
+
+def test_leaving_remembers_who_is_still_to_go():
+    """They are beside nobody any more, and not forgotten before they are gone."""
+    generation = {"first": 4, "kept": _KEPT}
+    found = generations.leaving(generation, "demo", ["demo-web1", "demo-web2", "x"])
+    assert found == {"first": 4, "going": {"numbers": [1, 2]}}
+    assert generations.leaving(found, "demo", ["demo-web9"]) == found
+    assert generations.placed(_environment(), found).role_of("demo-web1") is None
+    gone = {"demo-web1", "demo-web2"}
+    assert generations.without(found, "demo", gone) == {"first": 4}

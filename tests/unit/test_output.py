@@ -132,6 +132,20 @@ _CASES = {
     "status, frozen": ("status", [_place(
         frozen={"user": "ann", "since": "today", "message": "an audit"})], [
         "  frozen by ann since today: an audit"]),
+    "status, hosts beside": ("status", [_place(
+        incoming={"hosts": ["demo-web7"], "release": "g.demo.3"},
+        kept={"hosts": ["demo-web1", "demo-web2"], "release": "g.demo.1",
+              "until": "2026-01-01T11:00:00Z"})], [
+        "  demo-web1  4f2c1e9d0a1b  UP, UP    as released",
+        "  to come: demo-web7, of g.demo.3",
+        "  kept until 2026-01-01T11:00:00Z: demo-web1, demo-web2, at g.demo.1"]),
+    "plan of a replacement": ("plan", _plan(
+        batches=[], replaced=["demo-web1", "demo-web2"], destroyed=["demo-web4"]), [
+        "  build      to be built", "  replaced   demo-web1, demo-web2",
+        "  destroyed  demo-web4"]),
+    "good, replaced": ("release", _record(fresh=["demo-web4", "demo-web5"]), [
+        "guestbook in demo is at 4f2c1e9d0a1b: guestbook-demo-7 is good.",
+        "  demo-web4, demo-web5 took the place of the hosts before."]),
     "status, waiting": ("status", [_place(
         newest=_record(status="running", waiting="paused by ann"))], [
         "  newest: guestbook-demo-7 is running: paused by ann"]),
