@@ -118,7 +118,8 @@ def rollback(service="", env="", to="", message="", **options):
     Bring a service back to an earlier good release.
 
     Bundle and configuration are exactly those of that release; its hosts roll
-    over and are tested as in a release.
+    over and are tested as in a release. Hosts that a release has replaced, and that
+    are kept, are only swapped in.
 
     service
         The service's name in pillar.
@@ -467,7 +468,8 @@ def scale(env="", **options):
 
     New hosts are made in parallel, come to every service's last good release and pass
     its suite before they get traffic. Of too many the last ones go: out of rotation,
-    drained, destroyed; never so many that fewer than a rollout's ``floor`` serve.
+    drained, destroyed; never so many that fewer than a rollout's ``floor`` serve. Kept
+    ones, which a release has replaced, go when they are not as many any more.
 
     env
         The environment's name in pillar.
@@ -569,8 +571,11 @@ def expire(**options):
     """
 
     def work(world):
-        hosts = keeping.expire(world)
-        return [*hosts, *ephemeral.expire(world, pushes.Desk(world.opts))]
+        try:
+            gone = ephemeral.expire(world, pushes.Desk(world.opts))
+        finally:
+            hosts = keeping.expire(world)
+        return [*gone, *hosts]
 
     return _answer("expire", options, work)
 

@@ -194,6 +194,7 @@ def _create(world, environment, silent):
     if not unmade:
         return
     world.say("hosts", f"creating {_listing(sorted(unmade))}")
+    ledger.make(world, environment, unmade)
     world.cloud.create(unmade, environment.options())
     if mute := _awaited(world, sorted(unmade), _START_S):
         raise HolodeckError(_silence(mute))

@@ -2,6 +2,7 @@
 
 from holodeck import generations
 from holodeck.model import REPLACE, Rollout
+from holodeck_io.errors import HolodeckError
 from holodeck_master import agreement, leaving, ledger, locks, records
 
 
@@ -43,9 +44,10 @@ def expire(world, now=None):
     """
     Destroy the kept hosts whose time is over, and those that no release wants.
 
-    Returns their names. Where a release runs, or has not ended, they stay.
+    Returns their names. Where a release runs, or has not ended, they stay. Raises for
+    those that could not be destroyed, after the others.
     """
-    gone = []
+    gone, faults = [], []
     for environment in world.definition.environments.values():
         over = [*_over(world, environment, now), *left_over(world, environment)]
         if not over or any(
@@ -58,6 +60,10 @@ def expire(world, now=None):
             gone += leaving.remove(world, environment, found)
         except locks.LockedError as error:
             world.say("leave", str(error))
+        except HolodeckError as error:
+            faults.append(f"{environment.name}: {error}")
+    if faults:
+        raise HolodeckError("\n".join(faults))
     return gone
 
 

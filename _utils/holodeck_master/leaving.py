@@ -61,7 +61,7 @@ def drain(world, environment, leaving):
     for service in environment.services if web else ():
         plan = plan_for(world, service, environment.name)
         rest = len(plan.environment.members("web"))
-        floor = rollout.size_of(plan.rules.floor, rest)
+        floor = min(rollout.size_of(plan.rules.floor, rest), rest)
         rotation.leave(world, plan, web, floor=floor)
 
 

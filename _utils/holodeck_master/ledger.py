@@ -12,12 +12,19 @@ def of(world, name):
     return {**empty, **world.records.environment(name)}
 
 
-def make(world, environment):
-    """Note every host that a cloud makes for the environment."""
+def make(world, environment, now=()):
+    """
+    Note every host that a cloud makes for the environment.
+
+    now
+        Those that are about to be made, by the profile that they have by now. Others
+        are where the profile has put them that they were made by.
+    """
     known = of(world, environment.name)["made"]
     made = {
         host: {"profile": profile, "role": environment.role_of(host)}
         for host, profile in environment.profiles().items()
+        if host in now or host not in known
     }
     if not made.items() <= known.items():
         world.records.keep_environment(environment.name, made={**known, **made})

@@ -238,8 +238,8 @@ def _swap(run, fresh):
     record["touched"] = list(dict.fromkeys([*record["touched"], *run.hosts]))
     run.save()
     run.story.note("rollout", run.hosts, "begins")
-    rules = plan.rules
-    floor = rollout.size_of(rules.floor, len(run.hosts))
+    rules, pool = plan.rules, len(run.hosts)
+    floor = min(rollout.size_of(rules.floor, pool), pool)
     # What a kept host has begun it may end.
     rotation.drain(world, plan, run.hosts, floor=floor, cut=rules.kept_s > 0)
     run.note("rollout", run.hosts, "out of rotation")

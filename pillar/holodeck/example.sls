@@ -107,3 +107,7 @@ holodeck:
             health_s: 30
             suite_s: 120
             keep: 3
+            # New hosts in the old ones' place, which are kept for an hour to go back
+            # to; for an environment of one service. Without batches, failures and hold:
+            #   strategy: replace
+            #   kept_s: 3600

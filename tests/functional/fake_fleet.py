@@ -374,11 +374,13 @@ class Cloud:
 
     fleet: Fleet
     strangers: set = field(default_factory=set)
+    profiles: dict = field(default_factory=dict)
 
     def create(self, profiles, options=None):
         """Make hosts on which nothing runs."""
         self._step("create", profiles)
         self.fleet.hosts |= {name: Host() for name in profiles}
+        self.profiles |= profiles
 
     def destroy(self, profiles):
         """Destroy those that are there."""
@@ -391,8 +393,13 @@ class Cloud:
         return there
 
     def known(self, profiles):
-        """Return which of the hosts are there."""
-        return {name for name in profiles if name in self.machines("local")}
+        """Return which of the hosts are there: each profile is another provider's."""
+        return {
+            name
+            for name, profile in profiles.items()
+            if name in self.machines("local")
+            and self.profiles.get(name, "small") == profile
+        }
 
     def machines(self, provider):
         """Return the names of all."""

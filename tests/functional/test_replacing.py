@@ -1,10 +1,14 @@
 """New hosts in the old ones' place: proven, swapped, kept for the way back."""
 
+import dataclasses
+
 import pytest
 from fake_fleet import NEW, OLD, THIRD, RefusedError
 from fake_world import ORDER, loaded, newest, replacing, started, steps
 
 from holodeck import generations
+from holodeck.model import Hosts
+from holodeck_io.errors import HolodeckError
 from holodeck_master import keeping, orphans, release, scaling, views
 
 _OLD = ["demo-web1", "demo-web2", "demo-web3"]
@@ -267,6 +271,42 @@ def test_release_that_keeps_nothing_destroys_at_once(tmp_path):
     world = replacing(tmp_path, kept_s=0)
     assert _release(world)["status"] == "good"
     assert set(world.fleet.hosts) == set(_NEW)
+    _check_serves(world, _NEW, NEW)
+
+
+def test_expire_that_fails_is_tried_again(world):
+    """What could not be destroyed is said, named by check, and goes the next time."""
+    _release(world)
+    world.fleet.faults["destroy web1 web2 web3"] = "in use"
+    later = "2999-01-01T00:00:00Z"
+    with pytest.raises(HolodeckError, match="demo: salt-cloud could not destroy"):
+        keeping.expire(loaded(world), now=later)
+    assert [each["name"] for each in orphans.find(loaded(world))[0]] == _OLD
+    assert keeping.expire(loaded(world)) == _OLD
+    _check_serves(world, _NEW, NEW)
+
+
+def test_hosts_go_by_the_profile_that_made_them(world):
+    """Another profile is for new hosts; the old ones are where they were made."""
+    hosts = {
+        **loaded(world).definition.environments["demo"].hosts,
+        "web": Hosts(profile="large", count=3),
+    }
+    demo = dataclasses.replace(world.definition.environments["demo"], hosts=hosts)
+    definition = dataclasses.replace(world.definition, environments={"demo": demo})
+    world = dataclasses.replace(world, definition=definition)
+    assert _release(world)["status"] == "good"
+    assert set(world.cloud.profiles.values()) == {"large"}
+    assert keeping.expire(loaded(world), now="2999-01-01T00:00:00Z") == _OLD
+    assert set(world.fleet.hosts) == {*_NEW}
+
+
+def test_floor_above_the_number_of_hosts_keeps_nobody_from_a_swap(tmp_path):
+    """All have to serve then, which they do."""
+    world = replacing(tmp_path, floor=5)
+    assert _release(world)["status"] == "good"
+    world.fleet.faults["suite balancer1"] = "it broke"
+    assert _release(world, THIRD)["status"] == "bad"
     _check_serves(world, _NEW, NEW)
 
 
