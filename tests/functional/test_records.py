@@ -146,6 +146,25 @@ def test_config_digest_key_is_private(memory, tmp_path):
     assert (tmp_path / "holodeck" / "key").stat().st_mode & 0o777 == 0o600
 
 
+def test_generation_is_the_new_one_with_the_record_that_is_good(memory):
+    """One write makes a release good and its hosts the current ones; until then not."""
+    record = memory.begin("guestbook", "demo", previous="guestbook.demo.0")
+    old = {"numbers": [4, 5], "old": [1, 2], "release": record["id"], "kept": None}
+    memory.keep_generation("demo", {"incoming": old})
+    for status in ("running", "bad", "aborted"):
+        memory.save({**record, "status": status})
+        assert memory.generations() == {"demo": {"incoming": old}}
+    memory.save({**record, "status": "good", "ended": "2026-01-01T00:00:00Z"})
+    kept = {
+        "numbers": [1, 2], "release": "guestbook.demo.0",
+        "since": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    assert memory.generations() == {"demo": {"first": 4, "kept": kept}}
+    memory.save({**record, "status": "rolled-back", "ended": "2026-01-01T00:00:00Z"})
+    assert memory.generation("demo") == {"first": 4, "kept": kept}
+    assert memory.generation("other") == {}
+
+
 def test_config_digest_first_use_by_two_processes_agrees(memory, opts, monkeypatch):
     """Two processes that meet before there is a key end with the same one."""
     made = []

@@ -124,6 +124,39 @@ def test_release_that_fails_after_the_swap_goes_back(world, fault):
     }
 
 
+def test_release_during_which_an_old_host_came_back_is_bad(world):
+    """Good is what serves in the end: the new hosts alone."""
+
+    def meddle():
+        world.fleet.hosts["demo-web2"].rotation = True
+
+    world.fleet.faults["suite balancer1"] = meddle
+    record = _release(world)
+    assert record["status"] == "bad"
+    assert "an old host serves: demo-web2" in record["reason"]
+    _check_serves(world, _OLD, OLD)
+
+
+def test_contract_and_speed_are_looked_at_before_the_swap(world):
+    """One new host is held against its schema, and beside one that serves."""
+    service, demo, place = loaded(world).definition.placement("guestbook", "demo")
+    service = dataclasses.replace(service, contract={"schema": "/s", "seconds": 7})
+    tests = dataclasses.replace(place.tests, latency_factor=1.5)
+    place = dataclasses.replace(place, tests=tests)
+    demo = dataclasses.replace(demo, services={"guestbook": place})
+    definition = dataclasses.replace(
+        world.definition, services={"guestbook": service}, environments={"demo": demo}
+    )
+    world.fleet.latency = {
+        "old": {"p95": 10}, "new": {"p95": 30}, "failed": {"old": 0, "new": 0}
+    }  # fmt: skip
+    record = started(dataclasses.replace(world, definition=definition), NEW)
+    assert record["status"] == "bad"
+    assert "demo-web4: answers within 30 ms" in record["reason"]
+    assert "suite web4 web5 web6; contract web4; compare web4 web1" in steps(world)
+    _check_serves(world, _OLD, OLD)
+
+
 def test_release_that_cannot_destroy_its_hosts_says_so(world):
     """What is left over is named, and goes when somebody says so."""
     world.fleet.faults |= {

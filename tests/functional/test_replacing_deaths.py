@@ -1,8 +1,10 @@
 """A replacement whose runner dies at any step: finished forth, or back, by one call."""
 
+import dataclasses
+
 import pytest
 from fake_fleet import NEW, OLD, THIRD, Host, Killed
-from fake_world import ORDER, hearing, loaded, newest, replacing, started
+from fake_world import ORDER, defined, hearing, loaded, newest, replacing, started
 
 from holodeck_io.errors import HolodeckError
 from holodeck_master import keeping, orphans, records, release
@@ -184,6 +186,80 @@ def test_dead_rollback_to_kept_hosts(tmp_path, at, verb):
     elif newest(world)["kind"] == "release":
         wanted = NEW
     _check(world, wanted)
+
+
+def test_release_of_what_serves_undoes_a_dead_replacement(tmp_path):
+    """That the old commit serves is not enough where the new one does too."""
+    world = replacing(tmp_path)
+    _kill_at(world, "drain web1 web2 web3")
+    assert all(host.rotation for host in world.fleet.hosts.values())
+    assert _release(world, OLD)["status"] == "good"
+    _check(world, OLD)
+
+
+def _kill_at(world, step, work=_release):
+    world.fleet.faults[step] = Killed()
+    with pytest.raises(Killed):
+        work(world)
+    world.fleet.dead = False
+
+
+def _by(world, **rules):
+    """Return a world whose definition has other rules of the rollout."""
+    return dataclasses.replace(world, definition=defined(**rules))
+
+
+def test_replacement_after_a_dead_release_in_place(tmp_path):
+    """Hosts that were left mixed are replaced like any others."""
+    world = _by(replacing(tmp_path))
+    _kill_at(world, "switch web2 new")
+    world = _by(world, strategy="replace")
+    assert _release(world, THIRD)["status"] == "good"
+    _check(world, THIRD)
+
+
+def test_failed_replacement_after_a_dead_release_in_place(tmp_path):
+    """Hosts that were left mixed go home, as after any failure."""
+    world = _by(replacing(tmp_path))
+    _kill_at(world, "switch web2 new")
+    world = _by(world, strategy="replace")
+    world.fleet.faults["suite web4 web5 web6"] = "it broke"
+    assert _release(world, THIRD)["away"] == []
+    _check(world, OLD)
+
+
+@pytest.mark.parametrize("step", ["suite web4 web5 web6", "suite balancer1"])
+def test_release_in_place_after_a_dead_replacement(tmp_path, step):
+    """The replacement is undone first, whatever the definition wants by now."""
+    world = replacing(tmp_path)
+    _kill_at(world, step)
+    world = _by(world)
+    assert _release(world, THIRD)["status"] == "good"
+    assert set(world.fleet.hosts) == {*_OLD}
+    _check(world, THIRD)
+
+
+def test_resume_goes_on_as_it_began(tmp_path):
+    """Another strategy is for the next release."""
+    world = replacing(tmp_path)
+    _kill_at(world, "suite balancer1")
+    world = _by(world)
+    assert release.resume(loaded(world), *_KEY)["status"] == "good"
+    assert loaded(world).definition.environments["demo"].members("web") == _NEW
+    _check(world, NEW)
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_expire_goes_on_where_it_died(tmp_path, at):
+    """Hosts that were to go are gone after the next call, whenever that is."""
+    world = replacing(tmp_path)
+    _release(world)
+    later = "2999-01-01T00:00:00Z"
+    steps = _killed(world, at, lambda: keeping.expire(loaded(world), now=later))
+    assert len(steps) == at
+    keeping.expire(loaded(world), now=later)
+    assert set(world.fleet.hosts) == {*_NEW}
+    _check(world, NEW)
 
 
 def test_resume_makes_what_a_half_done_creation_left(tmp_path):
