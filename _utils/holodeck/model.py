@@ -155,8 +155,9 @@ class Hosts:
 
     @property
     def numbers(self):
-        """The numbers of the members that a profile makes."""
-        return range(self.first, self.first + self.count)
+        """The numbers of the members that a profile makes: of none that is beside."""
+        row = range(self.first, self.first + self.count)
+        return [number for number in row if number not in self.beside]
 
 
 @dataclass(frozen=True)

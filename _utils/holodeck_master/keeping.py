@@ -11,6 +11,22 @@ def present(world, environment):
     return generations.placed(environment, world.records.generation(environment.name))
 
 
+def of(world, plan):
+    """
+    Return the generation of a plan's environment.
+
+    What is to come is of one service: another one's release has nothing to do with it.
+    """
+    generation = world.records.generation(plan.environment.name)
+    incoming = generation.get("incoming")
+    record = incoming and world.records.find(incoming["release"])
+    if record and record["service"] != plan.service.name:
+        return {
+            which: each for which, each in generation.items() if which != "incoming"
+        }
+    return generation
+
+
 def hosts(world, environment, which="kept"):
     """Return the names of the hosts that are ``kept``, ``incoming`` or ``going``."""
     generation = world.records.generation(environment.name)
@@ -35,7 +51,7 @@ def end(world, environment):
 def end_unlike(world, environment):
     """Destroy kept hosts that are not as many as those that would go for them."""
     kept = hosts(world, environment)
-    if len(kept) in {0, len(environment.members("web"))}:
+    if not kept or len(kept) == environment.hosts["web"].count:
         return []
     return leaving.remove(world, environment, facts(world, environment, kept))
 
@@ -125,7 +141,7 @@ def stand_in(run):
     if not kept or world.records.find(kept["release"]) is None:
         return []
     old = generations.hosts(environment.name, {"kept": kept}, "kept")
-    if len(old) != len(environment.members("web")):
+    if len(old) != environment.hosts["web"].count:
         return []
     replies = world.fleet.ask(old, "webapp.status")
     found = {host: reply.value for host, reply in replies.items() if reply.ok}

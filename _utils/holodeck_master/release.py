@@ -87,6 +87,7 @@ def resume(world, service, environment):
         record = _unfinished(world, plan)
         if "verdict" not in record:
             _check_same_configuration(world, plan, record)
+            replacing.check_numbers(world, plan, record)
         run = _begun(world, plan, record)
         with run.recorded():
             run.ensure()

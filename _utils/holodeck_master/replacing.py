@@ -72,6 +72,20 @@ def check_configuration(run, target):
         )
 
 
+def check_numbers(world, plan, record):
+    """Raise where a dead replacement was of another number of hosts than there are."""
+    generation = keeping.of(world, plan)
+    incoming = generation.get("incoming", {})
+    if incoming.get("release") != record["id"]:
+        return
+    members = _numbers(plan.environment.members("web"))
+    if members != incoming["old"]:
+        raise HolodeckError(
+            f"{record['id']}: the number of web hosts has changed since it began; "
+            "`holodeck.abort` it and release again."
+        )
+
+
 def settle(run):
     """Undo what another release, whose runner died, has left of its replacement."""
     incoming = _generation(run).get("incoming")
@@ -80,10 +94,10 @@ def settle(run):
     with run.phase("settle"):
         way_back.go_back(run)
         withdraw(run)
-        if run.record.pop("away") or keeping.hosts(*_place(run), "incoming"):
+        if run.record.pop("away") or _generation(run).get("incoming"):
             raise HolodeckError(
                 f"{incoming['release']}: what its runner left could not be undone; "
-                f"`salt-run holodeck.status` shows where hosts stand."
+                "`salt-run holodeck.status` shows where hosts stand."
             )
         run.record["touched"] = []
 
@@ -131,8 +145,9 @@ def withdraw(run):
     others serve, stay where they are.
     """
     world, environment = _place(run)
+    name, generation = environment.name, _generation(run)
     again = [h for which in ("incoming", "going")
-             for h in keeping.hosts(world, environment, which)]  # fmt: skip
+             for h in generations.hosts(name, generation, which)]  # fmt: skip
     if not again:
         return {}
     try:
@@ -246,7 +261,7 @@ def _swap(run, fresh):
 
 
 def _generation(run):
-    return run.world.records.generation(run.plan.environment.name)
+    return keeping.of(run.world, run.plan)
 
 
 def _place(run):

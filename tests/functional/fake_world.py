@@ -118,18 +118,24 @@ def served(root, count=3, balancers=1, **rules):
 
 def replacing(root, count=3, **rules):
     """Return a world with ``old`` in service, whose releases replace the hosts."""
-    found = opened(root, count=count, strategy="replace", **rules)
-    fleet, memory = found.fleet, found.records
+    found = opened(root, count=count)
+    found = dataclasses.replace(found, cloud=Cloud(found.fleet))
+    found = by(found, count=count, strategy="replace", **rules)
+    assert started(found, OLD)["status"] == "good"
+    found.fleet.steps.clear()
+    found.fleet.in_service = True
+    return found
+
+
+def by(world, count=3, **rules):
+    """Return a world whose definition is another one, and whose hosts hear of it."""
+    found = dataclasses.replace(world, definition=defined(count=count, **rules))
 
     def own(host):
         held = functools.partial(locks.is_held, found.opts)
-        return pillar.slice_for(host, loaded(found).definition, memory, held)
+        return pillar.slice_for(host, loaded(found).definition, found.records, held)
 
-    fleet.pillar = own
-    found = dataclasses.replace(found, cloud=Cloud(fleet))
-    assert started(found, OLD)["status"] == "good"
-    fleet.steps.clear()
-    fleet.in_service = True
+    found.fleet.pillar = own
     return found
 
 

@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 from fake_fleet import NEW, OLD, THIRD, RefusedError
-from fake_world import ORDER, loaded, newest, replacing, started, steps
+from fake_world import ORDER, hearing, loaded, newest, replacing, started, steps
 
 from holodeck import generations
 from holodeck.model import Hosts
 from holodeck_io.errors import HolodeckError
-from holodeck_master import keeping, orphans, release, scaling, views
+from holodeck_master import keeping, orphans, release, scaling, views, wishes
 
 _OLD = ["demo-web1", "demo-web2", "demo-web3"]
 _NEW = ["demo-web4", "demo-web5", "demo-web6"]
@@ -135,6 +135,24 @@ def test_release_during_which_an_old_host_came_back_is_bad(world):
     assert record["status"] == "bad"
     assert "an old host serves: demo-web2" in record["reason"]
     _check_serves(world, _OLD, OLD)
+
+
+def test_pause_waits_before_the_swap(world):
+    """Whoever wants a look has new hosts that are proven, and old ones that serve."""
+    seen = []
+
+    def asked(word):
+        return lambda: wishes.make(world, _KEY, word, "ann")
+
+    def look():
+        seen.append([name for name, host in world.fleet.hosts.items() if host.rotation])
+        asked(wishes.PROMOTE)()
+
+    ears = hearing(loaded(world), "the suite passed", asked(wishes.PAUSE))
+    record = started(hearing(ears, "paused by ann", look), NEW)
+    assert record["status"] == "good"
+    assert seen == [_OLD]
+    _check_serves(world, _NEW, NEW)
 
 
 def test_contract_and_speed_are_looked_at_before_the_swap(world):

@@ -1,13 +1,11 @@
 """A replacement whose runner dies at any step: finished forth, or back, by one call."""
 
-import dataclasses
-
 import pytest
 from fake_fleet import NEW, OLD, THIRD, Host, Killed
-from fake_world import ORDER, defined, hearing, loaded, newest, replacing, started
+from fake_world import ORDER, by, hearing, loaded, newest, replacing, started
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import keeping, orphans, records, release
+from holodeck_master import keeping, orphans, records, release, scaling
 
 _OLD = ["demo-web1", "demo-web2", "demo-web3"]
 _NEW = ["demo-web4", "demo-web5", "demo-web6"]
@@ -204,25 +202,20 @@ def _kill_at(world, step, work=_release):
     world.fleet.dead = False
 
 
-def _by(world, **rules):
-    """Return a world whose definition has other rules of the rollout."""
-    return dataclasses.replace(world, definition=defined(**rules))
-
-
 def test_replacement_after_a_dead_release_in_place(tmp_path):
     """Hosts that were left mixed are replaced like any others."""
-    world = _by(replacing(tmp_path))
+    world = by(replacing(tmp_path))
     _kill_at(world, "switch web2 new")
-    world = _by(world, strategy="replace")
+    world = by(world, strategy="replace")
     assert _release(world, THIRD)["status"] == "good"
     _check(world, THIRD)
 
 
 def test_failed_replacement_after_a_dead_release_in_place(tmp_path):
     """Hosts that were left mixed go home, as after any failure."""
-    world = _by(replacing(tmp_path))
+    world = by(replacing(tmp_path))
     _kill_at(world, "switch web2 new")
-    world = _by(world, strategy="replace")
+    world = by(world, strategy="replace")
     world.fleet.faults["suite web4 web5 web6"] = "it broke"
     assert _release(world, THIRD)["away"] == []
     _check(world, OLD)
@@ -233,7 +226,7 @@ def test_release_in_place_after_a_dead_replacement(tmp_path, step):
     """The replacement is undone first, whatever the definition wants by now."""
     world = replacing(tmp_path)
     _kill_at(world, step)
-    world = _by(world)
+    world = by(world)
     assert _release(world, THIRD)["status"] == "good"
     assert set(world.fleet.hosts) == {*_OLD}
     _check(world, THIRD)
@@ -243,10 +236,40 @@ def test_resume_goes_on_as_it_began(tmp_path):
     """Another strategy is for the next release."""
     world = replacing(tmp_path)
     _kill_at(world, "suite balancer1")
-    world = _by(world)
+    world = by(world)
     assert release.resume(loaded(world), *_KEY)["status"] == "good"
     assert loaded(world).definition.environments["demo"].members("web") == _NEW
     _check(world, NEW)
+
+
+def test_resume_onto_another_number_of_hosts_is_refused(tmp_path):
+    """New hosts are as many as those that they replace; abort works all the same."""
+    world = _replaced(tmp_path)
+    _kill_at(world, "suite web1 web2 web3")
+    grown = by(world, strategy="replace", count=4)
+    with pytest.raises(HolodeckError, match="number of web hosts has changed"):
+        release.resume(loaded(grown), *_KEY)
+    assert newest(world)["status"] == "running"
+    assert release.abort(loaded(grown), *_KEY, "ann")["away"] == []
+    _check(world, THIRD)
+
+
+@pytest.mark.parametrize("verb", ["resume", "abort"])
+def test_numbers_of_hosts_beside_are_nobody_elses(tmp_path, verb):
+    """A count that grows into them makes no member of a host that is to come."""
+    world = replacing(tmp_path)
+    _kill_at(world, "suite web4 web5 web6")
+    grown = by(world, strategy="replace", count=4)
+    wanted = [*_NEW, "demo-web7"]
+    if verb == "resume":
+        assert release.resume(loaded(grown), *_KEY)["status"] == "good"
+    else:
+        assert release.abort(loaded(grown), *_KEY, "ann")["away"] == []
+        wanted = [*_OLD, "demo-web4"]
+    demo = loaded(grown).definition.environments["demo"]
+    assert scaling.converge(loaded(grown), demo)["created"] == [wanted[-1]]
+    assert loaded(grown).definition.environments["demo"].members("web") == wanted
+    _check(grown, NEW if verb == "resume" else OLD)
 
 
 @pytest.mark.parametrize("at", range(1, 6))

@@ -65,6 +65,13 @@ def test_placed_leaves_hosts_that_are_named_one_by_one(web):
     assert not generations.can_be_replaced(environment)
 
 
+def test_members_are_none_of_those_beside():
+    """A count that grows into their numbers has to wait until they are gone."""
+    environment = _environment(profile="small", count=4)
+    found = generations.placed(environment, {"incoming": _INCOMING})
+    assert found.members("web") == ["demo-web1", "demo-web2", "demo-web3"]
+
+
 def test_turned_swaps_members_and_those_beside():
     """The same hosts, seen from the other side; balancers' lists stay the same."""
     current = generations.placed(_environment(), {"first": 4, "kept": _KEPT})
