@@ -1,7 +1,7 @@
 """Hosts that were replaced: kept for a while, for a fast way back, then destroyed."""
 
 from holodeck import generations
-from holodeck.model import REPLACE, Rollout
+from holodeck.model import REPLACE, Hosts, Rollout
 from holodeck_io.errors import HolodeckError
 from holodeck_master import agreement, leaving, ledger, locks, records
 
@@ -36,7 +36,7 @@ def hosts(world, environment, which="kept"):
 def facts(world, environment, names):
     """Return ``{host: {"profile", "role"}}``, as whoever destroys hosts wants it."""
     made = ledger.of(world, environment.name)["made"]
-    own = {"profile": environment.hosts["web"].profile, "role": "web"}
+    own = {"profile": environment.hosts.get("web", Hosts()).profile, "role": "web"}
     return {host: made.get(host, own) for host in names}
 
 
@@ -65,15 +65,14 @@ def expire(world, now=None):
     """
     gone, faults = [], []
     for environment in world.definition.environments.values():
-        over = [*_over(world, environment, now), *left_over(world, environment)]
-        if not over or any(
-            world.records.unfinished(service, environment.name)
-            for service in environment.services
-        ):
+        if not _over(world, environment, now):
             continue
         try:
-            found = facts(world, environment, over)
-            gone += leaving.remove(world, environment, found)
+            with leaving.locked(world, environment, "hosts to leave"):
+                # Who was to go a moment ago may be wanted again.
+                over = facts(world, environment, _over(world, environment, now))
+                here = present(world, environment)
+                gone += leaving.retire(world, here, over) if over else []
         except locks.LockedError as error:
             world.say("leave", str(error))
         except HolodeckError as error:
@@ -84,10 +83,14 @@ def expire(world, now=None):
 
 
 def _over(world, environment, now):
+    for service in environment.services:
+        if world.records.unfinished(service, environment.name):
+            return []
+    found = left_over(world, environment)
     kept = world.records.generation(environment.name).get("kept")
-    if not kept or until(world, environment, kept) > (now or records.now()):
-        return []
-    return hosts(world, environment)
+    if kept and until(world, environment, kept) <= (now or records.now()):
+        found += hosts(world, environment)
+    return found
 
 
 def until(world, environment, kept):
@@ -138,7 +141,8 @@ def stand_in(run):
     if run.record["kind"] != "rollback" or run.plan.rules.strategy != REPLACE:
         return []
     target = world.records.find(run.record["to"])
-    if not kept or world.records.find(kept["release"]) is None:
+    goes_home = run.served and run.served["deployment"] == target["deployment"]
+    if not kept or goes_home:
         return []
     old = generations.hosts(environment.name, {"kept": kept}, "kept")
     if len(old) != environment.hosts["web"].count:

@@ -24,13 +24,19 @@ def remove(world, environment, leaving, sizes=None):
     Returns their names. Raises before it changes anything when a service is being
     released there, or too few others would serve.
     """
+    with locked(world, environment, f"{', '.join(sorted(leaving))} to leave"):
+        return retire(world, environment, leaving, sizes)
+
+
+@contextlib.contextmanager
+def locked(world, environment, message):
+    """Hold the locks of all services of an environment: none is released meanwhile."""
     with contextlib.ExitStack() as held:
         for service in environment.services:
-            message = f"{', '.join(sorted(leaving))} to leave"
             held.enter_context(
                 locks.held(world.opts, service, environment.name, message)
             )
-        return retire(world, environment, leaving, sizes)
+        yield
 
 
 def retire(world, environment, leaving, sizes=None):

@@ -74,9 +74,9 @@ def check_configuration(run, target):
 
 def check_numbers(world, plan, record):
     """Raise where a dead replacement was of another number of hosts than there are."""
-    generation = keeping.of(world, plan)
-    incoming = generation.get("incoming", {})
-    if incoming.get("release") != record["id"]:
+    incoming = keeping.of(world, plan).get("incoming", {})
+    is_alike = generations.can_be_replaced(plan.environment)
+    if incoming.get("release") != record["id"] or not is_alike:
         return
     members = _numbers(plan.environment.members("web"))
     if members != incoming["old"]:

@@ -9,7 +9,7 @@ from fake_world import ORDER, hearing, loaded, newest, replacing, started, steps
 from holodeck import generations
 from holodeck.model import Hosts
 from holodeck_io.errors import HolodeckError
-from holodeck_master import keeping, orphans, release, scaling, views, wishes
+from holodeck_master import keeping, leaving, orphans, release, scaling, views, wishes
 
 _OLD = ["demo-web1", "demo-web2", "demo-web3"]
 _NEW = ["demo-web4", "demo-web5", "demo-web6"]
@@ -335,6 +335,24 @@ def test_expire_that_fails_is_tried_again(world):
     assert [each["name"] for each in orphans.find(loaded(world))[0]] == _OLD
     assert keeping.expire(loaded(world)) == _OLD
     _check_serves(world, _NEW, NEW)
+
+
+def test_expire_asks_again_when_nobody_releases_any_more(world, monkeypatch):
+    """Hosts whose time was over, and that a rollback took meanwhile, serve on."""
+    _release(world)
+    place = loaded(world)
+    locked = leaving.locked
+
+    def late(*words):
+        assert _rollback(world)["status"] == "good"
+        return locked(*words)
+
+    monkeypatch.setattr(leaving, "locked", late)
+    since = newest(world)["ended"]
+    keeping.expire(place, now=generations.until({"since": since}, 3600))
+    assert set(_OLD) <= set(world.fleet.hosts)
+    assert _current(world) == _OLD
+    assert world.fleet.dangers == []
 
 
 def test_hosts_go_by_the_profile_that_made_them(world):

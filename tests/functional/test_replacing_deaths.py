@@ -202,6 +202,18 @@ def _kill_at(world, step, work=_release):
     world.fleet.dead = False
 
 
+def test_rollback_home_leaves_kept_hosts_of_the_same_release(tmp_path):
+    """What goes home goes to the hosts that serve, whoever else could."""
+    world = replacing(tmp_path)
+    world.fleet.hosts["demo-web2"].rotation = False
+    assert _release(world, OLD)["status"] == "good"
+    _kill_at(world, "states balancer1")
+    record = _rollback(world)
+    assert record["status"] == "good", record["reason"]
+    assert loaded(world).definition.environments["demo"].members("web") == _NEW
+    _check(world, OLD)
+
+
 def test_replacement_after_a_dead_release_in_place(tmp_path):
     """Hosts that were left mixed are replaced like any others."""
     world = by(replacing(tmp_path))
