@@ -38,6 +38,7 @@ A profile, in ``cloud.profiles.d``:
 
 import contextlib
 import logging
+from pathlib import Path
 
 import salt.config
 import salt.utils.cloud
@@ -292,8 +293,9 @@ def request_instance(vm_, call=None):
         asked = {"name": vm_["name"], "image": chosen.image, "size": chosen.size}
         _fire("requesting instance", "requesting", asked, ["name", "image", "size"])
         order = server.Order(
-            vm_["name"], chosen, data, lambda node: _deploy(vm_, chosen, node)
-        )
+            vm_["name"], chosen, data, lambda node: _deploy(vm_, chosen, node),
+            Path(__opts__["cachedir"], "holodeck_openstack"),
+        )  # fmt: skip
         return server.create(made, order)
 
 

@@ -36,12 +36,15 @@ class Order:
         Base64, as nova takes it; None for none.
     prepare
         Called with the finished node, to make it a minion.
+    locks
+        The folder for locks between creates of this master.
     """
 
     name: str
     options: Any
     user_data: str | None
     prepare: Any
+    locks: Path
 
 
 def create(connection, order):
@@ -127,7 +130,7 @@ def _make(connection, order, mine, request, floating, public_key):
         extra = []
         if floating:
             port = floating_ip.port(connection, server, request.get("networks"))
-            extra = [floating_ip.give(connection, mine, port, floating)]
+            extra = [floating_ip.give(connection, mine, port, floating, order.locks)]
     if wanted.wait_for_metadata:
         server = _wait_for_metadata(connection, server, wanted, deadline)
     with explained(f"{order.name}: was not described"):
