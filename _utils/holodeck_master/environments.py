@@ -185,6 +185,7 @@ def _create(world, environment, silent):
     if not unmade:
         return
     world.say("hosts", f"creating {_listing(sorted(unmade))}")
+    ledger.bear(world, environment.name, unmade)
     world.cloud.create(unmade, environment.options())
     if mute := _awaited(world, sorted(unmade), _START_S):
         raise HolodeckError(_silence(mute))

@@ -1,7 +1,7 @@
 """New hosts, put into rotation once they have proven the last good releases."""
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import ledger, locks, rotation, stages
+from holodeck_master import fleet, ledger, locks, rotation, stages
 from holodeck_master.plan import plan_for
 
 _STATUS_S = 40
@@ -9,41 +9,57 @@ _STATUS_S = 40
 
 def join(world, environment):
     """
-    Put new web hosts into rotation; return them.
+    Put new web hosts into rotation, and let new balancers send to those that serve.
 
-    Each runs every service's last good release by then, which the base states have
-    brought, and passes its suite. A service without one has nothing to serve yet.
+    Each web host runs every service's last good release by then, which the base states
+    have brought, and passes its suite. A service without one has nothing to serve yet.
+    Returns the new ones.
 
     Raises :class:`~holodeck_io.errors.HolodeckError` for hosts that do not; they stay
     out of rotation, and the next call tries again.
     """
-    members = environment.members("web")
+    members = environment.all_members()
     new = [h for h in ledger.of(world, environment.name)["joining"] if h in members]
     if not new:
         return []
     for service in environment.services:
-        with locks.held(
-            world.opts, service, environment.name, f"{', '.join(new)} to be new"
-        ):
-            _join(world, plan_for(world, service, environment.name), new)
+        message = f"{', '.join(new)} to be put into rotation"
+        with locks.held(world.opts, service, environment.name, message):
+            _join(world, plan_for(world, service, environment.name), set(new))
     ledger.join(world, environment.name, new)
     return new
 
 
-def _join(world, plan, hosts):
+def _join(world, plan, new):
     last = world.records.last_good(*plan.key)
     if last is None:
         return
     _check_unfinished(world, plan)
-    serving = rotation.pools(world, plan) or [set()]
-    left = [host for host in hosts if any(host not in pool for pool in serving)]
-    if not left:
-        return
-    _check_release(world, plan, last, left)
-    stages.stage(world, plan, {"tester": [last["suite"]]})
-    stages.suite_on_hosts(world, plan, {"commit": last["commit"], "standby": ""}, left)
-    rotation.ready(world, plan, left)
-    world.say("join", f"{', '.join(left)}: in rotation at {last['id']}")
+    web, pools = plan.environment.members("web"), _pools(world, plan)
+    serving = set().union(*pools.values())
+    outside = [h for h in web if any(h not in pool for pool in pools.values())]
+    # Without a balancer they serve already; then it is told that they should not.
+    unproven = [h for h in web if h in new and (h in outside or not pools)]
+    left = [h for h in outside if h in unproven or h in serving]
+    code = {"commit": last["commit"]}
+    if unproven or left:
+        stages.stage(world, plan, {"tester": [last["suite"]]})
+    if unproven:
+        _check_release(world, plan, last, unproven)
+        stages.suite_on_hosts(world, plan, code, unproven)
+    if left:
+        rotation.ready(world, plan, left)
+        world.say("join", f"{', '.join(left)}: in rotation at {last['id']}")
+    if new & set(pools):
+        stages.suite_on_balancers(world, plan, code)
+
+
+def _pools(world, plan):
+    """Return ``{balancer: the hosts that it sends requests to}``."""
+    replies = rotation.ask_balancers(world, plan)
+    if not all(reply.ok for reply in replies.values()):
+        raise fleet.CallFailedError("balancer.status", replies)
+    return {name: rotation.serving(plan, reply) for name, reply in replies.items()}
 
 
 def _check_unfinished(world, plan):

@@ -5,10 +5,12 @@ It is written before salt-cloud is told: whatever dies in between, what was made
 known by its name.
 """
 
+import time
+
 
 def of(world, name):
     """Return what records have of an environment's hosts, empty where there is none."""
-    empty = {"addresses": {}, "made": {}, "prepared": [], "joining": []}
+    empty = {"addresses": {}, "made": {}, "born": {}, "prepared": [], "joining": []}
     return {**empty, **world.records.environment(name)}
 
 
@@ -24,10 +26,10 @@ def make(world, environment):
 
 
 def prepare(world, environment, hosts):
-    """Note hosts that have the base states; who is new has to be put into rotation."""
+    """Note hosts that have the base states; who is new has no part in rotation yet."""
     known = of(world, environment.name)
-    web = set(environment.members("web"))
-    new = [h for h in hosts if h in web and h not in known["prepared"]]
+    parts = {*environment.members("web"), *environment.members("balancer")}
+    new = [h for h in hosts if h in parts and h not in known["prepared"]]
     world.records.keep_environment(
         environment.name,
         prepared=sorted({*known["prepared"], *hosts}),
@@ -43,18 +45,32 @@ def join(world, name, hosts):
 
 def forget(world, name, hosts):
     """Forget hosts that are gone."""
+    _renew(world, name, hosts)
     known = of(world, name)
     world.records.keep_environment(
         name,
         **{
             fact: {h: v for h, v in known[fact].items() if h not in hosts}
-            for fact in ("addresses", "made")
-        },
-        **{
-            fact: [h for h in known[fact] if h not in hosts]
-            for fact in ("prepared", "joining")
+            for fact in ("addresses", "made", "born")
         },
     )
+
+
+def bear(world, name, hosts):
+    """Note that hosts get new machines, of which nothing is known that was."""
+    _renew(world, name, hosts)
+    born = {**of(world, name)["born"], **dict.fromkeys(hosts, time.time())}
+    world.records.keep_environment(name, born=born)
+
+
+def _renew(world, name, hosts):
+    """Forget what hosts had become: other machines come in their place, or none."""
+    known = of(world, name)
+    left = {
+        fact: [h for h in known[fact] if h not in hosts]
+        for fact in ("prepared", "joining")
+    }
+    world.records.keep_environment(name, **left)
 
 
 def surplus(world, environment):

@@ -222,8 +222,8 @@ class Records:
         Return what is known of an environment's hosts.
 
         ``addresses`` has theirs; ``made`` the profile and role of those that
-        salt-cloud was told to make; ``prepared`` those that had the base states, and
-        ``joining`` those of them that nobody has put into rotation yet.
+        salt-cloud was told to make, ``born`` when that was; ``prepared`` those that had
+        the base states, ``joining`` those of them that have no part in rotation yet.
         """
         return self._read("holodeck/environments", name) or {}
 

@@ -70,11 +70,12 @@ def converge(world, environment):
     Returns ``{"created": hosts, "hosts": {role: hosts}, "scaled": …}``, the last as
     :func:`holodeck.sizing.scaled` has it.
     """
-    before = ledger.of(world, environment.name)["prepared"]
-    there = environments.ensure(world, environment)
+    before = ledger.of(world, environment.name)["born"]
+    environments.ensure(world, environment)
     joining.join(world, environment)
+    born = ledger.of(world, environment.name)["born"]
     return {
-        "created": sorted(host for host in there if host not in before),
+        "created": sorted(h for h, when in born.items() if before.get(h) != when),
         "hosts": {role: environment.members(role) for role in environment.hosts},
         "scaled": sizing.scaled(environment),
     }

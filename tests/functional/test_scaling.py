@@ -85,6 +85,17 @@ def test_up_and_down_at_once(world):
     assert world.cloud.steps == ["create demo-web4", "destroy demo-builder2"]
 
 
+def test_new_balancer_sends_to_those_that_serve(world):
+    """It gets every host that the others send to, and is tested through."""
+    world.fleet.blank = {"demo-balancer2"}
+    world.fleet.hosts["demo-web3"].rotation = False
+    _scale(world, balancer=2)
+    assert steps(world) == (
+        "stage tester1 old; ready web1 web2; suite balancer1 balancer2"
+    )
+    assert _serving(world) == _web(1, 2)
+
+
 def test_balancer_gives_up_its_address_first(world):
     """A balancer that goes has no connection any more when it is destroyed."""
     _scale(world, balancer=2)
@@ -143,7 +154,7 @@ def test_partial_failure_converges(world):
     world.cloud.refuses = set()
     demo = _now(world).definition.environments["demo"]
     found = scaling.converge(_now(world), demo)
-    assert found["created"] == _web(4, 5)
+    assert found["created"] == _web(5)
     assert _serving(world) == _web(1, 2, 3, 4, 5)
     assert world.cloud.steps[-1] == "create demo-web5"
 
@@ -161,6 +172,16 @@ def test_machine_that_never_came_up_is_made_anew(world):
     with pytest.raises(HolodeckError, match="No answer from demo-web1"):
         _scale(world, web=4)
     assert "demo-web1" in world.cloud.all
+
+
+def test_host_that_was_destroyed_by_hand_is_made_and_proven(world):
+    """Another machine of its name is a new host, whatever was known of that one."""
+    _scale(world)
+    world.cloud.destroy({"demo-web2": "small"})
+    world.fleet.dangers.clear()
+    world.fleet.steps.clear()
+    assert _scale(world)["created"] == _web(2)
+    assert steps(world) == "stage tester1 old; suite web2; ready web2"
 
 
 def test_new_host_that_fails_its_suite_stays_out(world):
@@ -299,3 +320,14 @@ def _accept(world, name):
     folder = Path(world.opts["pki_dir"], "minions")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text("a key")
+
+
+def test_new_host_without_a_balancer_is_tested(tmp_path):
+    """Where nothing keeps users from it, a host that fails is told all the same."""
+    world = clouded(served(tmp_path, balancers=1))
+    demo = world.definition.environments["demo"]
+    hosts = {role: each for role, each in demo.hosts.items() if role != "balancer"}
+    demo = dataclasses.replace(demo, hosts=hosts)
+    world.fleet.faults["suite web4"] = "it broke"
+    with pytest.raises(HolodeckError, match="The suite did not pass"):
+        scaling.scale(world, demo, {"web": 4})
