@@ -5,6 +5,8 @@ import pytest
 from probe import Probe
 
 pytestmark = pytest.mark.integration
+_NOTHING = {"orphans": [], "faults": [], "removed": []}
+_CLEAN = {"kind": "check", "check": _NOTHING}
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def test_up_and_down_loses_no_request(scaled):
         assert (code, data["scale"]["destroyed"]) == (0, ["demo-web4"])
     assert not probe.tally.failed
     assert "demo-web4" not in scaled.lab.nodes()
-    assert scaled.runner("check") == (0, {"check": _clean()})
+    assert scaled.runner("check") == (0, _CLEAN)
     for states in scaled.salt("demo-*", "state.apply").values():
         assert [s["changes"] for s in states.values() if s["changes"]] == []
 
@@ -50,8 +52,4 @@ def test_machine_of_others_is_named_and_stays(scaled):
         assert "demo-web9" in scaled.lab.nodes()
     finally:
         scaled.lab.cloud().destroy(["demo-web9"])
-    assert scaled.runner("check") == (0, {"check": _clean()})
-
-
-def _clean():
-    return {"orphans": [], "faults": [], "removed": []}
+    assert scaled.runner("check") == (0, _CLEAN)
