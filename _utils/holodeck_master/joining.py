@@ -13,21 +13,19 @@ def join(world, environment):
 
     Each web host runs every service's last good release by then, which the base states
     have brought, and passes its suite. A service without one has nothing to serve yet.
-    Returns the new ones.
 
     Raises :class:`~holodeck_io.errors.HolodeckError` for hosts that do not; they stay
     out of rotation, and the next call tries again.
     """
-    members = environment.all_members()
-    new = [h for h in ledger.of(world, environment.name)["joining"] if h in members]
-    if not new:
-        return []
+    members = set(environment.all_members())
     for service in environment.services:
-        message = f"{', '.join(new)} to be put into rotation"
+        new = ledger.new(world, environment.name, service) & members
+        if not new:
+            continue
+        message = f"{', '.join(sorted(new))} to be put into rotation"
         with locks.held(world.opts, service, environment.name, message):
-            _join(world, plan_for(world, service, environment.name), set(new))
-    ledger.join(world, environment.name, new)
-    return new
+            _join(world, plan_for(world, service, environment.name), new)
+            ledger.join(world, environment.name, service)
 
 
 def _join(world, plan, new):
@@ -40,7 +38,9 @@ def _join(world, plan, new):
     outside = [h for h in web if any(h not in pool for pool in pools.values())]
     # Without a balancer they serve already; then it is told that they should not.
     unproven = [h for h in web if h in new and (h in outside or not pools)]
-    left = [h for h in outside if h in unproven or h in serving]
+    blank = [pool for balancer, pool in pools.items() if balancer in new]
+    unknown = {h for h in serving if any(h not in pool for pool in blank)}
+    left = [h for h in web if h in unproven or h in unknown]
     code = {"commit": last["commit"]}
     if unproven or left:
         stages.stage(world, plan, {"tester": [last["suite"]]})

@@ -10,7 +10,7 @@ import time
 
 def of(world, name):
     """Return what records have of an environment's hosts, empty where there is none."""
-    empty = {"addresses": {}, "made": {}, "born": {}, "prepared": [], "joining": []}
+    empty = {"addresses": {}, "made": {}, "born": {}, "joining": {}, "prepared": []}
     return {**empty, **world.records.environment(name)}
 
 
@@ -29,18 +29,28 @@ def prepare(world, environment, hosts):
     """Note hosts that have the base states; who is new has no part in rotation yet."""
     known = of(world, environment.name)
     parts = {*environment.members("web"), *environment.members("balancer")}
-    new = [h for h in hosts if h in parts and h not in known["prepared"]]
+    new = parts & set(hosts) - set(known["prepared"])
+    services = list(environment.services)
     world.records.keep_environment(
         environment.name,
         prepared=sorted({*known["prepared"], *hosts}),
-        joining=sorted({*known["joining"], *new}),
+        joining={**known["joining"], **{host: services for host in new}},
     )
 
 
-def join(world, name, hosts):
-    """Note hosts that are in rotation for every service."""
-    left = [h for h in of(world, name)["joining"] if h not in hosts]
-    world.records.keep_environment(name, joining=left)
+def new(world, name, service):
+    """Return the hosts that have no part in a service's rotation yet."""
+    joining = of(world, name)["joining"]
+    return {host for host, services in joining.items() if service in services}
+
+
+def join(world, name, service):
+    """Note that every host has its part in a service's rotation."""
+    known = of(world, name)["joining"]
+    left = {host: [s for s in each if s != service] for host, each in known.items()}
+    joining = {host: services for host, services in left.items() if services}
+    if joining != known:
+        world.records.keep_environment(name, joining=joining)
 
 
 def forget(world, name, hosts):
@@ -66,11 +76,11 @@ def bear(world, name, hosts):
 def _renew(world, name, hosts):
     """Forget what hosts had become: other machines come in their place, or none."""
     known = of(world, name)
-    left = {
-        fact: [h for h in known[fact] if h not in hosts]
-        for fact in ("prepared", "joining")
-    }
-    world.records.keep_environment(name, **left)
+    world.records.keep_environment(
+        name,
+        prepared=[h for h in known["prepared"] if h not in hosts],
+        joining={h: each for h, each in known["joining"].items() if h not in hosts},
+    )
 
 
 def surplus(world, environment):

@@ -223,7 +223,7 @@ class Records:
 
         ``addresses`` has theirs; ``made`` the profile and role of those that
         salt-cloud was told to make, ``born`` when that was; ``prepared`` those that had
-        the base states, ``joining`` those of them that have no part in rotation yet.
+        the base states, ``joining`` the services in whose rotation one is not yet.
         """
         return self._read("holodeck/environments", name) or {}
 

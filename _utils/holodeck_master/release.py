@@ -8,6 +8,7 @@ switched by then goes back to the last good release.
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     building,
+    ledger,
     locks,
     pillar,
     pruning,
@@ -133,6 +134,7 @@ def _concluded(run):
         reports.keep(world, record["id"])
         if record["status"] != records.GOOD:
             return record
+        ledger.join(world, plan.environment.name, plan.service.name)
         if record["kind"] == "rollback" and record["previous"] != record["to"]:
             undone = world.records.find(record["previous"])
             world.records.save({**undone, "status": records.ROLLED_BACK})

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from fake_cloud import clouded
-from fake_fleet import OLD
-from fake_world import served, steps
+from fake_fleet import NEW, OLD
+from fake_world import served, started, steps
 
 from holodeck import sizing
 from holodeck_io.errors import HolodeckError
@@ -331,3 +331,11 @@ def test_new_host_without_a_balancer_is_tested(tmp_path):
     world.fleet.faults["suite web4"] = "it broke"
     with pytest.raises(HolodeckError, match="The suite did not pass"):
         scaling.scale(world, demo, {"web": 4})
+
+
+def test_host_that_somebody_drained_stays_out(world):
+    """A release has put it in; who takes it out later has a reason."""
+    started(world, NEW)
+    world.fleet.hosts["demo-web1"].rotation = False
+    _scale(world, web=4)
+    assert _serving(world) == _web(2, 3, 4)
