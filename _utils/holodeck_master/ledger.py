@@ -34,7 +34,7 @@ def prepare(world, environment, hosts):
     world.records.keep_environment(
         environment.name,
         prepared=sorted({*known["prepared"], *hosts}),
-        joining={**known["joining"], **{host: services for host in new}},
+        joining={**known["joining"], **dict.fromkeys(new, services)},
     )
 
 
