@@ -172,12 +172,13 @@ def _create(world, environment, silent):
     profiles = environment.profiles()
     unmade = {host: profiles[host] for host in silent if host in profiles}
     known = world.cloud.known(unmade) if unmade else set()
-    prepared = ledger.of(world, environment.name)["prepared"]
-    stillborn = [host for host in silent if host in known and host not in prepared]
-    dead = sorted(set(silent) - (set(unmade) - known) - set(stillborn))
+    kept = ledger.of(world, environment.name)
+    # Not a machine that somebody else made, and no host that has ever answered.
+    stillborn = known & set(kept["born"]) - set(kept["prepared"])
+    dead = sorted(set(silent) - (set(unmade) - known) - stillborn)
     if dead:
         raise HolodeckError(_silence(dead))
-    again = _awaited(world, stillborn, _AWAKE_S)
+    again = _awaited(world, sorted(stillborn), _AWAKE_S)
     if again:
         world.say("hosts", f"removing {_listing(again)}, which never came up")
         world.cloud.destroy({host: profiles[host] for host in again})

@@ -174,6 +174,14 @@ def test_machine_that_never_came_up_is_made_anew(world):
     assert "demo-web1" in world.cloud.all
 
 
+def test_silent_machine_of_others_is_not_replaced(world):
+    """A machine of a new host's name that somebody else made is told, and stays."""
+    world.cloud.all |= {"demo-web4"}
+    with pytest.raises(HolodeckError, match="No answer from demo-web4"):
+        _scale(world, web=4)
+    assert world.cloud.steps == []
+
+
 def test_host_that_was_destroyed_by_hand_is_made_and_proven(world):
     """Another machine of its name is a new host, whatever was known of that one."""
     _scale(world)
