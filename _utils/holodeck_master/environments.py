@@ -61,7 +61,7 @@ def _ensure(world, environment, within_s):
 
 
 def destroy(world, environment):
-    """Destroy the hosts that a cloud made; return their names."""
+    """Destroy the hosts that a cloud made, and forget its sizes; return their names."""
     for service in environment.services:
         if locks.is_held(world.opts, service, environment.name):
             raise HolodeckError(
@@ -71,7 +71,9 @@ def destroy(world, environment):
     with _held(world, environment.name):
         ledger.make(world, environment)
         made = ledger.of(world, environment.name)["made"]
-        return _remove(world, environment.name, made)
+        gone = _remove(world, environment.name, made)
+    world.records.keep_sizes(environment.name, {})
+    return gone
 
 
 def remove(world, name, hosts):

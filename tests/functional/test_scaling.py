@@ -127,6 +127,20 @@ def test_definition_that_changes_wins(world):
     assert _scale(world)["destroyed"] == _web(5)
 
 
+def test_destroyed_and_created_again(world):
+    """Every host goes, and comes back with the last good release, as defined."""
+    _scale(world, web=5)
+    world.fleet.in_service = False
+    demo = _now(world).definition.environments["demo"]
+    assert len(environments.destroy(_now(world), demo)) == 8
+    world.fleet.dangers.clear()
+    demo = _now(world).definition.environments["demo"]
+    assert len(scaling.converge(_now(world), demo)["created"]) == 6
+    assert _serving(world) == _web(1, 2, 3)
+    assert world.fleet.hosts["demo-web1"].commit == OLD
+    assert world.fleet.dangers == []
+
+
 def test_down_below_the_floor_is_refused(world):
     """Nothing is changed when too few others would serve."""
     for name in _web(1, 2):
