@@ -32,7 +32,7 @@ def _join(world, plan, new):
     last = world.records.last_good(*plan.key)
     if last is None:
         return
-    _check_unfinished(world, plan)
+    check_unfinished(world, plan)
     web, pools = plan.environment.members("web"), _pools(world, plan)
     serving = set().union(*pools.values())
     outside = [h for h in web if any(h not in pool for pool in pools.values())]
@@ -62,7 +62,8 @@ def _pools(world, plan):
     return {name: rotation.serving(plan, reply) for name, reply in replies.items()}
 
 
-def _check_unfinished(world, plan):
+def check_unfinished(world, plan):
+    """Raise when a release has not ended: its hosts must stay what it knows."""
     record = world.records.unfinished(*plan.key)
     if record:
         raise HolodeckError(

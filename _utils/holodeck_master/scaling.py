@@ -101,9 +101,12 @@ def remove(world, environment, leaving, sizes=None):
             held.enter_context(
                 locks.held(world.opts, service, environment.name, message)
             )
+        plans = [plan_for(world, s, environment.name) for s in environment.services]
+        for plan in plans:
+            joining.check_unfinished(world, plan)
         world.say("leave", f"taking {', '.join(sorted(leaving))} out of rotation")
-        for service in environment.services:
-            _drain(world, plan_for(world, service, environment.name), leaving)
+        for plan in plans:
+            _drain(world, plan, leaving)
         _give_up_addresses(world, leaving)
         if sizes is not None:
             world.records.keep_sizes(environment.name, sizes)

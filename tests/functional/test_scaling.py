@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from fake_cloud import clouded
-from fake_fleet import NEW, OLD
+from fake_fleet import NEW, OLD, Killed
 from fake_world import served, started, steps
 
 from holodeck import sizing
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, ledger, locks, orphans, scaling
+from holodeck_master import environments, ledger, locks, orphans, release, scaling
 
 
 @pytest.fixture
@@ -157,6 +157,29 @@ def test_down_during_a_release_is_refused(world):
     with held, pytest.raises(HolodeckError, match="is being released"):
         _scale(world, web=2)
     assert world.cloud.steps == []
+
+
+def test_down_after_a_runner_died_is_refused(world):
+    """The hosts of a dead release stay until somebody resumes or aborts it."""
+    world.fleet.faults["switch web1 new"] = Killed()
+    with pytest.raises(Killed):
+        started(world, NEW)
+    world.fleet.dead = False
+    with pytest.raises(HolodeckError, match="has not ended, and its runner died"):
+        _scale(world, web=2)
+    assert world.cloud.steps == []
+
+
+def test_host_that_a_release_left_behind_is_gone(world):
+    """What was left away from home and then destroyed is in nobody's way."""
+    world.fleet.faults |= {"suite web3": "it broke", "switch web3 old": "no"}
+    record = started(world, NEW)
+    assert record["away"] == _web(3)
+    world.fleet.hosts["demo-web3"].rotation = False
+    _scale(world, web=2)
+    world.fleet.steps.clear()
+    assert release.resume(_now(world), "guestbook", "demo")["status"] == "bad"
+    assert steps(world) == ""
 
 
 def test_partial_failure_converges(world):
