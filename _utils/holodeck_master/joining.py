@@ -5,6 +5,7 @@ from holodeck_master import fleet, ledger, locks, rotation, stages
 from holodeck_master.plan import plan_for
 
 _STATUS_S = 40
+_STATES_S = 900
 
 
 def join(world, environment):
@@ -17,49 +18,16 @@ def join(world, environment):
     Raises :class:`~holodeck_io.errors.HolodeckError` for hosts that do not; they stay
     out of rotation, and the next call tries again.
     """
-    members = set(environment.all_members())
-    for service in environment.services:
-        new = ledger.new(world, environment.name, service) & members
+    plans = [plan_for(world, name, environment.name) for name in environment.services]
+    _bring(world, plans)
+    for plan in plans:
+        new = _new(world, plan)
         if not new:
             continue
         message = f"{', '.join(sorted(new))} to be put into rotation"
-        with locks.held(world.opts, service, environment.name, message):
-            _join(world, plan_for(world, service, environment.name), new)
-            ledger.join(world, environment.name, service)
-
-
-def _join(world, plan, new):
-    last = world.records.last_good(*plan.key)
-    if last is None:
-        return
-    check_unfinished(world, plan)
-    web, pools = plan.environment.members("web"), _pools(world, plan)
-    serving = set().union(*pools.values())
-    outside = [h for h in web if any(h not in pool for pool in pools.values())]
-    # Without a balancer they serve already; then it is told that they should not.
-    unproven = [h for h in web if h in new and (h in outside or not pools)]
-    blank = [pool for balancer, pool in pools.items() if balancer in new]
-    unknown = {h for h in serving if any(h not in pool for pool in blank)}
-    left = [h for h in web if h in unproven or h in unknown]
-    code = {"commit": last["commit"]}
-    if unproven or left:
-        stages.stage(world, plan, {"tester": [last["suite"]]})
-    if unproven:
-        _check_release(world, plan, last, unproven)
-        stages.suite_on_hosts(world, plan, code, unproven)
-    if left:
-        rotation.ready(world, plan, left)
-        world.say("join", f"{', '.join(left)}: in rotation at {last['id']}")
-    if new & set(pools):
-        stages.suite_on_balancers(world, plan, code)
-
-
-def _pools(world, plan):
-    """Return ``{balancer: the hosts that it sends requests to}``."""
-    replies = rotation.ask_balancers(world, plan)
-    if not all(reply.ok for reply in replies.values()):
-        raise fleet.CallFailedError("balancer.status", replies)
-    return {name: rotation.serving(plan, reply) for name, reply in replies.items()}
+        with locks.held(world.opts, *plan.key, message):
+            _join(world, plan, new)
+            ledger.join(world.records, environment.name, plan.service.name, new)
 
 
 def check_unfinished(world, plan):
@@ -72,22 +40,81 @@ def check_unfinished(world, plan):
         )
 
 
-def _check_release(world, plan, last, hosts):
-    """Highstate has brought the release, unless something is in its way."""
-    found = world.fleet.call(hosts, "webapp.status", deadline_s=_STATUS_S)
-    wrong = {
-        host: status["services"].get(plan.service.name, {}).get("fault")
+def _new(world, plan):
+    known = ledger.new(world.records, plan.environment.name, plan.service.name)
+    return known & set(plan.environment.all_members())
+
+
+def _bring(world, plans):
+    """
+    Apply the states again where they could not bring a release.
+
+    While it runs, a release keeps them from its service; and its lock is that of
+    :func:`join` too.
+    """
+    lacking = set()
+    for plan in plans:
+        last = world.records.last_good(*plan.key)
+        web = set(plan.environment.members("web")) & _new(world, plan)
+        if last and web and not locks.is_held(world.opts, *plan.key):
+            lacking |= set(_without(world, plan, last, web))
+    if lacking:
+        world.say("join", f"applying the states to {', '.join(sorted(lacking))}")
+        world.fleet.ask(sorted(lacking), "state.apply", _STATES_S, queue=True)
+
+
+def _join(world, plan, new):
+    last = world.records.last_good(*plan.key)
+    if last is None:
+        return
+    check_unfinished(world, plan)
+    web, pools = plan.environment.members("web"), _pools(world, plan)
+    serving = set().union(*pools.values())
+    blank = [pool for balancer, pool in pools.items() if balancer in new]
+    fresh = [host for host in web if host in new]
+    unknown = {h for h in serving if any(h not in pool for pool in blank)}
+    left = [h for h in web if h in fresh or h in unknown]
+    code = {"commit": last["commit"]}
+    if left:
+        stages.stage(world, plan, {"tester": [last["suite"]]})
+    if fresh:
+        for host, why in _without(world, plan, last, fresh).items():
+            raise HolodeckError(
+                f"{host}: does not run {last['id']} ({why}); `salt {host} state.apply` "
+                "says why."
+            )
+        stages.suite_on_hosts(world, plan, code, fresh)
+    if left:
+        rotation.ready(world, plan, left)
+        world.say("join", f"{', '.join(left)}: in rotation at {last['id']}")
+    if blank:
+        stages.suite_on_balancers(world, plan, code)
+
+
+def _pools(world, plan):
+    """Return ``{balancer: the hosts that it sends requests to}``."""
+    replies = rotation.ask_balancers(world, plan)
+    if not all(reply.ok for reply in replies.values()):
+        raise fleet.CallFailedError("balancer.status", replies)
+    return {name: rotation.serving(plan, reply) for name, reply in replies.items()}
+
+
+def _without(world, plan, last, hosts):
+    """Return ``{host: why}`` of the hosts that do not run the last good release."""
+    found = world.fleet.call(sorted(hosts), "webapp.status", deadline_s=_STATUS_S)
+    services = {
+        host: status["services"].get(plan.service.name, {})
         for host, status in found.items()
-        if not _runs(status["services"].get(plan.service.name, {}), last)
     }
-    for host, fault in wrong.items():
-        raise HolodeckError(
-            f"{host}: does not run {last['id']} ({fault or 'nothing is deployed'}); "
-            f"`salt {host} state.apply` says why."
-        )
+    return {
+        host: service.get("fault") or "nothing is deployed"
+        for host, service in services.items()
+        if not runs(service, last)
+    }
 
 
-def _runs(found, last):
+def runs(found, last):
+    """Tell whether a host's service is a release's, and well."""
     return (
         found.get("deployment") == last["deployment"]
         and found["running"] == last["commit"]

@@ -2,89 +2,160 @@
 Which hosts an environment has had made, prepared and put into rotation.
 
 It is written before salt-cloud is told: whatever dies in between, what was made is
-known by its name.
+known by its name. Nothing else is ever destroyed: a machine that this master did not
+make may be another one's. ``memory`` is the
+:class:`~holodeck_master.records.Records`.
 """
 
 import time
 
+_EMPTY = {"addresses": {}, "made": {}, "joining": {}, "prepared": []}
 
-def of(world, name):
+
+def of(memory, name):
     """Return what records have of an environment's hosts, empty where there is none."""
-    empty = {"addresses": {}, "made": {}, "born": {}, "joining": {}, "prepared": []}
-    return {**empty, **world.records.environment(name)}
+    return {**_EMPTY, **memory.environment(name)}
 
 
-def make(world, environment):
-    """Note every host that a cloud makes for the environment."""
-    known = of(world, environment.name)["made"]
-    made = {
-        host: {"profile": profile, "role": environment.role_of(host)}
-        for host, profile in environment.profiles().items()
-    }
-    if not made.items() <= known.items():
-        world.records.keep_environment(environment.name, made={**known, **made})
+def bear(memory, environment, hosts):
+    """Note that machines are made for hosts, of which nothing is known that was."""
+    profiles = environment.profiles()
+
+    def change(known):
+        made = {
+            host: {
+                "profile": profiles[host],
+                "role": environment.role_of(host),
+                "since": time.time(),
+            }
+            for host in hosts
+        }
+        return {**_without(known, hosts), "made": {**known["made"], **made}}
+
+    _change(memory, environment.name, change)
 
 
-def prepare(world, environment, hosts):
+def answer(memory, name, hosts):
+    """Note hosts whose minion has answered: nobody replaces them any more."""
+
+    def change(known):
+        heard = {
+            host: {**facts, "answered": True}
+            for host, facts in known["made"].items()
+            if host in hosts
+        }
+        return {"made": {**known["made"], **heard}}
+
+    _change(memory, name, change)
+
+
+def stillborn(memory, name):
+    """Return the machines that this master made and that never answered."""
+    made = of(memory, name)["made"]
+    return {host for host, facts in made.items() if not facts.get("answered")}
+
+
+def prepare(memory, environment, hosts):
     """Note hosts that have the base states; who is new has no part in rotation yet."""
-    known = of(world, environment.name)
     parts = {*environment.members("web"), *environment.members("balancer")}
-    new = parts & set(hosts) - set(known["prepared"])
     services = list(environment.services)
-    world.records.keep_environment(
-        environment.name,
-        prepared=sorted({*known["prepared"], *hosts}),
-        joining={**known["joining"], **dict.fromkeys(new, services)},
-    )
+
+    def change(known):
+        fresh = parts & set(hosts) - set(known["prepared"])
+        return {
+            "prepared": sorted({*known["prepared"], *hosts}),
+            "joining": {**known["joining"], **dict.fromkeys(fresh, services)},
+        }
+
+    _change(memory, environment.name, change)
 
 
-def new(world, name, service):
+def new(memory, name, service):
     """Return the hosts that have no part in a service's rotation yet."""
-    joining = of(world, name)["joining"]
+    joining = of(memory, name)["joining"]
     return {host for host, services in joining.items() if service in services}
 
 
-def join(world, name, service):
-    """Note that every host has its part in a service's rotation."""
-    known = of(world, name)["joining"]
-    left = {host: [s for s in each if s != service] for host, each in known.items()}
-    joining = {host: services for host, services in left.items() if services}
-    if joining != known:
-        world.records.keep_environment(name, joining=joining)
+def join(memory, name, service, hosts):
+    """Note hosts that have their part in a service's rotation."""
+
+    def change(known):
+        left = {
+            host: [s for s in services if s != service or host not in hosts]
+            for host, services in known["joining"].items()
+        }
+        return {
+            "joining": {host: services for host, services in left.items() if services}
+        }
+
+    if new(memory, name, service) & set(hosts):
+        _change(memory, name, change)
 
 
-def forget(world, name, hosts):
+def leave(memory, environment, hosts):
+    """Note hosts on their way out: should they stay, they have to prove themselves."""
+    services = list(environment.services)
+
+    def change(known):
+        return {"joining": {**known["joining"], **dict.fromkeys(hosts, services)}}
+
+    _change(memory, environment.name, change)
+
+
+def retire(memory, name, hosts):
+    """Note hosts that serve no more: balancers need not know them."""
+
+    def change(known):
+        return {"prepared": [h for h in known["prepared"] if h not in hosts]}
+
+    _change(memory, name, change)
+
+
+def listed(memory, environment):
+    """
+    Return the web hosts that balancers have to know.
+
+    Of the environment's own, those that can have an address. Those that it has no more
+    serve until somebody has drained them: a lower number in the definition does not.
+    """
+    known = of(memory, environment.name)
+    own = environment.members("web")
+    unmade = set(known["made"]) - set(known["prepared"]) - set(known["addresses"])
+    left = [
+        host
+        for host, facts in surplus(memory, environment).items()
+        if facts["role"] == "web" and host in known["prepared"]
+    ]
+    return [host for host in own if host not in unmade] + sorted(left)
+
+
+def forget(memory, name, hosts):
     """Forget hosts that are gone."""
-    _renew(world, name, hosts)
-    known = of(world, name)
-    world.records.keep_environment(
-        name,
-        **{
-            fact: {h: v for h, v in known[fact].items() if h not in hosts}
-            for fact in ("addresses", "made", "born")
-        },
-    )
+
+    def change(known):
+        made = {h: facts for h, facts in known["made"].items() if h not in hosts}
+        return {**_without(known, hosts), "made": made}
+
+    _change(memory, name, change)
 
 
-def bear(world, name, hosts):
-    """Note that hosts get new machines, of which nothing is known that was."""
-    _renew(world, name, hosts)
-    born = {**of(world, name)["born"], **dict.fromkeys(hosts, time.time())}
-    world.records.keep_environment(name, born=born)
-
-
-def _renew(world, name, hosts):
-    """Forget what hosts had become: other machines come in their place, or none."""
-    known = of(world, name)
-    world.records.keep_environment(
-        name,
-        prepared=[h for h in known["prepared"] if h not in hosts],
-        joining={h: each for h, each in known["joining"].items() if h not in hosts},
-    )
-
-
-def surplus(world, environment):
+def surplus(memory, environment):
     """Return ``{host: {"profile", "role"}}`` of those that it has no more."""
     members = set(environment.all_members())
-    made = of(world, environment.name)["made"]
+    made = of(memory, environment.name)["made"]
     return {host: facts for host, facts in made.items() if host not in members}
+
+
+def _change(memory, name, change):
+    memory.change_environment(name, lambda known: change({**_EMPTY, **known}))
+
+
+def _without(known, hosts):
+    """Return what is known of all others than the hosts."""
+    return {
+        **{
+            fact: {h: v for h, v in known[fact].items() if h not in hosts}
+            for fact in ("addresses", "joining")
+        },
+        "prepared": [h for h in known["prepared"] if h not in hosts],
+    }

@@ -16,7 +16,7 @@ from holodeck import differences, ephemeral, sizing, slices
 from holodeck import webhook_signatures as signatures
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
-from holodeck_master import records, registry
+from holodeck_master import ledger, records, registry
 
 DEFINITION_ID = "holodeck"
 _FILE_SERVERS = ("gitfs", "hgfs", "minionfs", "s3fs", "svnfs")
@@ -146,7 +146,8 @@ def slice_for(minion, definition, memory, is_busy):
     role = environment.role_of(minion)
     if role == "balancer":
         addresses = memory.addresses(environment.name)
-        found = slices.balancer(definition, environment, addresses)
+        listed = ledger.listed(memory, environment)
+        found = slices.balancer(definition, environment, addresses, listed)
         return {**found, "address": addresses.get(minion)}
     if role != "web":
         found = slices.other(definition, environment, role)

@@ -36,6 +36,7 @@ def release(world, service, environment, ref, order, check=None):
     building.check_ref(plan.service, ref)
     _check_freeze(world, plan)
     with locks.held(world.opts, *plan.key, f"release of {ref or 'the newest commit'}"):
+        world, plan = _present(world, plan)
         left = _left_behind(world, plan)
         run = _begun(world, plan, {"ref": ref, "kind": "release", **left, **order})
         with run.recorded():
@@ -60,6 +61,7 @@ def rollback(world, service, environment, to, order):
     plan = plan_for(world, service, environment)
     _check_freeze(world, plan)
     with locks.held(world.opts, *plan.key, f"rollback to {to or 'the release before'}"):
+        world, plan = _present(world, plan)
         left = _left_behind(world, plan)
         last = world.records.last_good(*plan.key)
         target = _rollback_target(world, plan, last, to)
@@ -83,6 +85,7 @@ def resume(world, service, environment):
     plan = plan_for(world, service, environment)
     _check_freeze(world, plan)
     with locks.held(world.opts, *plan.key, "resumed release"):
+        world, plan = _present(world, plan)
         record = _unfinished(world, plan)
         if "verdict" not in record:
             _check_same_configuration(world, plan, record)
@@ -107,6 +110,7 @@ def abort(world, service, environment, user):
     plan = plan_for(world, service, environment)
     try:
         with locks.held(world.opts, *plan.key, "aborted release"):
+            world, plan = _present(world, plan)
             run = _begun(world, plan, _unfinished(world, plan))
             with run.recorded():
                 raise signals.InterruptedReleaseError(
@@ -115,6 +119,12 @@ def abort(world, service, environment, user):
             return _concluded(run)
     except locks.LockedError:
         return wishes.make(world, plan.key, wishes.ABORT, user)
+
+
+def _present(world, plan):
+    """Return both with the hosts that there are: it may have waited for a scaling."""
+    world = world.resized()
+    return world, plan_for(world, *plan.key)
 
 
 def _begun(world, plan, record):
@@ -134,12 +144,18 @@ def _concluded(run):
         reports.keep(world, record["id"])
         if record["status"] != records.GOOD:
             return record
-        ledger.join(world, plan.environment.name, plan.service.name)
+        _note_joined(world, plan, record)
         if record["kind"] == "rollback" and record["previous"] != record["to"]:
             undone = world.records.find(record["previous"])
             world.records.save({**undone, "status": records.ROLLED_BACK})
         pruning.prune(world, plan)
     return record
+
+
+def _note_joined(world, plan, record):
+    """Hosts that a good release has tested have their part in rotation."""
+    joined = [*record["done"], *plan.environment.members("balancer")]
+    ledger.join(world.records, plan.environment.name, plan.service.name, joined)
 
 
 def _check_freeze(world, plan):

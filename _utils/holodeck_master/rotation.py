@@ -54,6 +54,30 @@ def leave(world, plan, hosts, *, floor):
         world.fleet.call_groups(groups, seconds + _GRACE_S)
 
 
+def drop(world, plan, hosts):
+    """
+    Take machines that are gone out of rotation at the balancers that answer.
+
+    HAProxy keeps a server's part at its address, also when another machine comes there.
+    A balancer that does not answer is looked after by whoever creates it.
+    """
+    names = set(hosts)
+    groups = [
+        (
+            [balancer],
+            "balancer.drain",
+            {
+                "backend": plan.service.name, "servers": sorted(there),
+                "timeout_s": _ASK_S, "floor": 0, "cut": True,
+            },
+        )
+        for balancer, reply in ask_balancers(world, plan).items()
+        if reply.ok and (there := names & set(reply.value.get(plan.service.name, ())))
+    ]  # fmt: skip
+    if groups:
+        world.fleet.call_groups(groups, _ASK_S + _GRACE_S)
+
+
 def ready(world, plan, hosts, *, come_what_may=False):
     """Put hosts into rotation at every balancer; return the balancers that are lost."""
     seconds = plan.rules.health_s

@@ -1,9 +1,11 @@
 """Everything a release works with, in one hand."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from holodeck import sizing
 from holodeck_io import pack
 from holodeck_master import cloud, fleet, pillar, records, store
 
@@ -41,6 +43,11 @@ class World:
             pack=pack.digest(pack_home / "_modules"),
             texts=pack_home / "salt/holodeck/files",
         )
+
+    def resized(self):
+        """Return the same world with environments as large as they are by now."""
+        definition = sizing.sized(self.definition, self.records.sizes())
+        return dataclasses.replace(self, definition=definition)
 
     @property
     def store(self):

@@ -8,7 +8,7 @@ from fake_fleet import Fleet, Host
 from fake_world import config_of
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet
+from holodeck_master import fleet, ledger
 
 
 class Cloud:
@@ -66,23 +66,30 @@ class Minions(Fleet):
 
     machines = frozenset()
     world = None
-    ends = ()
     homeless = False
     blank = frozenset()
 
     def boot(self, name, *, answers=True):
         """Have a new machine, with nothing on it."""
         if "-web" in name:
-            self.hosts[name] = Host()
+            # HAProxy keeps a server's part, also when another machine comes there.
+            kept = self.hosts.get(name, Host()).rotation
+            self.hosts[name] = Host(rotation=kept)
         if answers:
             self.machines |= {name}
 
     def watch_end(self, name):
         """Users would notice a machine that is destroyed in rotation."""
-        host = self.hosts.pop(name, None)
-        self.ends = (*self.ends, name)
+        host = self.hosts.get(name)
         if host and host.rotation:
             self.dangers.append(f"{name} was destroyed in rotation")
+        if "-balancer" in name:
+            # What it kept of its servers is gone with it.
+            for other in self.hosts.values():
+                other.rotation = False
+
+    def _serving(self):
+        return [name for name in super()._serving() if name in self.machines]
 
     def _reply(self, host, function, arguments):
         if host not in self.machines:
@@ -130,8 +137,13 @@ def clouded(world):
         lambda: config_of(world.records, world.definition),
         hosts=world.fleet.hosts,
     )
-    members = world.definition.environments["demo"].all_members()
+    demo = world.definition.environments["demo"]
+    members = demo.all_members()
     cloud = Cloud(minions, members)
     found = dataclasses.replace(world, fleet=minions, cloud=cloud)
     minions.world = found
+    ledger.bear(world.records, demo, members)
+    ledger.answer(world.records, "demo", members)
+    addresses = {host: f"10.0.0.{n}" for n, host in enumerate(members)}
+    world.records.keep_environment("demo", prepared=members, addresses=addresses)
     return found

@@ -25,8 +25,7 @@ def world(tmp_path, monkeypatch):
 
 
 def _scale(world, **numbers):
-    found = scaling.scale(_now(world), _now(world).definition.environments["demo"],
-                          numbers)  # fmt: skip
+    found = scaling.scale(world, "demo", numbers)
     assert world.fleet.dangers == []
     return found
 
@@ -38,7 +37,9 @@ def _now(world):
 
 
 def _serving(world):
-    return sorted(name for name, host in world.fleet.hosts.items() if host.rotation)
+    hosts = world.fleet.hosts.items()
+    machines = world.fleet.machines
+    return sorted(name for name, host in hosts if host.rotation and name in machines)
 
 
 def _web(*numbers):
@@ -74,7 +75,7 @@ def test_down(world):
     assert steps(world) == "drain web3"
     assert ("balancer1", "holodeck.balancer") in world.fleet.applied
     assert world.cloud.steps == ["destroy demo-web3"]
-    assert "demo-web3" not in ledger.of(world, "demo")["prepared"]
+    assert "demo-web3" not in ledger.of(world.records, "demo")["prepared"]
 
 
 def test_up_and_down_at_once(world):
@@ -134,8 +135,7 @@ def test_destroyed_and_created_again(world):
     demo = _now(world).definition.environments["demo"]
     assert len(environments.destroy(_now(world), demo)) == 8
     world.fleet.dangers.clear()
-    demo = _now(world).definition.environments["demo"]
-    assert len(scaling.converge(_now(world), demo)["created"]) == 6
+    assert len(scaling.create(world, "demo")["created"]) == 6
     assert _serving(world) == _web(1, 2, 3)
     assert world.fleet.hosts["demo-web1"].commit == OLD
     assert world.fleet.dangers == []
@@ -145,7 +145,9 @@ def test_down_below_the_floor_is_refused(world):
     """Nothing is changed when too few others would serve."""
     for name in _web(1, 2):
         world.fleet.hosts[name].fault = "sick"
-    with pytest.raises(HolodeckError, match="too few would serve"):
+    with pytest.raises(
+        HolodeckError, match="of those that stay nobody would serve, and 1 have to"
+    ):
         _scale(world, web=2)
     assert world.records.sizes() == {}
     assert world.cloud.steps == []
@@ -189,8 +191,7 @@ def test_partial_failure_converges(world):
         _scale(world, web=5)
     assert _serving(world) == _web(1, 2, 3)
     world.cloud.refuses = set()
-    demo = _now(world).definition.environments["demo"]
-    found = scaling.converge(_now(world), demo)
+    found = scaling.create(world, "demo")
     assert found["created"] == _web(5)
     assert _serving(world) == _web(1, 2, 3, 4, 5)
     assert world.cloud.steps[-1] == "create demo-web5"
@@ -226,7 +227,7 @@ def test_host_that_was_destroyed_by_hand_is_made_and_proven(world):
     world.fleet.dangers.clear()
     world.fleet.steps.clear()
     assert _scale(world)["created"] == _web(2)
-    assert steps(world) == "stage tester1 old; suite web2; ready web2"
+    assert steps(world) == "drain web2; stage tester1 old; suite web2; ready web2"
 
 
 def test_new_host_that_fails_its_suite_stays_out(world):
@@ -302,7 +303,7 @@ def test_orphans_of_a_runner_that_died(world):
     assert [(o["kind"], o["name"], o["made"]) for o in found] == [
         ("machine", "demo-web4", True)
     ]
-    assert orphans.remove(_now(world), found) == _web(4)
+    assert orphans.remove(_now(world)) == _web(4)
     assert world.fleet.dangers == []
     assert orphans.find(_now(world)) == ([], [])
 
@@ -312,7 +313,7 @@ def test_orphans_of_others_stay(world):
     world.cloud.foreign = {"demo-web9", "database1", "staging-web1"}
     found, _ = orphans.find(world)
     assert [(o["name"], o["made"]) for o in found] == [("demo-web9", False)]
-    assert orphans.remove(world, found) == []
+    assert orphans.remove(world) == []
     assert world.cloud.steps == []
 
 
@@ -323,18 +324,32 @@ def test_orphans_of_an_environment_that_left_the_definition(world):
     world = dataclasses.replace(world, definition=empty)
     found, _ = orphans.find(world)
     assert len(found) == 6
-    assert len(orphans.remove(world, found)) == 6
+    assert len(orphans.remove(world)) == 6
     assert orphans.find(world) == ([], [])
 
 
 def test_key_without_a_machine(world):
-    """It is found by its host's name, and deleted on request; others' stay."""
-    for name in ("demo-web7", "demo-web1", "database1"):
+    """That of a host that this master made is deleted on request; others' stay."""
+    _scale(world, web=4)
+    world.cloud.all -= {"demo-web4"}
+    world.records.keep_sizes("demo", {})
+    for name in ("demo-web4", "demo-web7", "demo-web1", "database1"):
         _accept(world, name)
     found, _ = orphans.find(world)
-    assert [(o["kind"], o["name"]) for o in found] == [("key", "demo-web7")]
-    assert orphans.remove(world, found) == ["demo-web7"]
-    assert orphans.find(world) == ([], [])
+    assert [(o["kind"], o["name"], o["made"]) for o in found] == [
+        ("key", "demo-web4", True), ("key", "demo-web7", False)
+    ]  # fmt: skip
+    assert orphans.remove(world) == _web(4)
+    [left] = orphans.find(world)[0]
+    assert left["name"] == "demo-web7"
+
+
+def test_profile_that_left_the_configuration(world):
+    """Nobody can ask its provider: it is named, and no key is an orphan."""
+    world.cloud.provider_of = {}.get
+    _accept(world, "demo-web7")
+    found, [fault] = orphans.find(world)
+    assert (found, fault["name"]) == ([], "small")
 
 
 def test_host_without_a_machine(world):
@@ -357,8 +372,11 @@ def test_provider_that_does_not_answer(world):
 def test_only_one_environment(world):
     """With a name only what is of that environment counts."""
     world.cloud.foreign = {"demo-web9"}
+    world.records.keep_environment("staging", prepared=[])
     assert orphans.find(world, "staging")[0] == []
     assert len(orphans.find(world, "demo")[0]) == 1
+    with pytest.raises(HolodeckError, match="Environment dmeo: is not known; there"):
+        orphans.find(world, "dmeo")
 
 
 def _accept(world, name):
@@ -375,7 +393,25 @@ def test_new_host_without_a_balancer_is_tested(tmp_path):
     demo = dataclasses.replace(demo, hosts=hosts)
     world.fleet.faults["suite web4"] = "it broke"
     with pytest.raises(HolodeckError, match="The suite did not pass"):
-        scaling.scale(world, demo, {"web": 4})
+        scaling.scale(_defined(world, demo), "demo", {"web": 4})
+
+
+def test_floor_without_a_balancer(tmp_path):
+    """Where nobody knows who serves, those that stay have to be well."""
+    world = clouded(served(tmp_path, balancers=1))
+    demo = world.definition.environments["demo"]
+    hosts = {role: each for role, each in demo.hosts.items() if role != "balancer"}
+    world.fleet.hosts["demo-web1"].fault = "sick"
+    world = _defined(world, dataclasses.replace(demo, hosts=hosts))
+    with pytest.raises(HolodeckError, match="nobody would serve"):
+        scaling.scale(world, "demo", {"web": 1})
+    assert world.cloud.steps == []
+
+
+def _defined(world, environment):
+    environments = {**world.definition.environments, "demo": environment}
+    definition = dataclasses.replace(world.definition, environments=environments)
+    return dataclasses.replace(world, definition=definition)
 
 
 def test_host_that_somebody_drained_stays_out(world):
