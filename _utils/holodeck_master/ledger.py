@@ -115,18 +115,19 @@ def listed(memory, environment):
     """
     Return the web hosts that balancers have to know.
 
-    Of the environment's own, those that can have an address. Those that it has no more
-    serve until somebody has drained them: a lower number in the definition does not.
+    Of the environment's own, those that were there once; where none was, they all
+    count, so that lost records are noticed. Those that it has no more serve until
+    somebody has drained them: a lower number in the definition does not.
     """
     known = of(memory, environment.name)
+    there = {*known["prepared"], *known["addresses"]}
     own = environment.members("web")
-    unmade = set(known["made"]) - set(known["prepared"]) - set(known["addresses"])
     left = [
         host
         for host, facts in surplus(memory, environment).items()
         if facts["role"] == "web" and host in known["prepared"]
     ]
-    return [host for host in own if host not in unmade] + sorted(left)
+    return [h for h in own if h in there or not known["prepared"]] + sorted(left)
 
 
 def forget(memory, name, hosts):

@@ -10,7 +10,15 @@ import dataclasses
 
 from holodeck import rollout, sizing
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, fleet, joining, ledger, locks, rotation
+from holodeck_master import (
+    environments,
+    fleet,
+    joining,
+    ledger,
+    locks,
+    rotation,
+    stages,
+)
 from holodeck_master.plan import plan_for
 
 _LEAVE_S = 60
@@ -95,6 +103,9 @@ def _converge(world, environment):
     Returns ``{"created": hosts, "hosts": {role: hosts}, "scaled": …}``, the last as
     :func:`holodeck.sizing.scaled` has it.
     """
+    if any(world.records.last_good(s, environment.name) for s in environment.services):
+        # Without any, what is made could not prove itself.
+        stages.testers(environment)
     before = _births(world, environment)
     environments.ensure(world, environment)
     joining.join(world, environment)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from fake_cloud import clouded
 from fake_fleet import NEW, OLD, Killed
-from fake_world import served, started, steps
+from fake_world import ORDER, served, started, steps
 
 from holodeck import sizing
+from holodeck.model import Hosts
 from holodeck_io.errors import HolodeckError
 from holodeck_master import environments, ledger, locks, orphans, release, scaling
 
@@ -248,6 +249,79 @@ def test_new_host_without_the_release_stays_out(world):
     ):
         _scale(world, web=4)
     assert _serving(world) == _web(1, 2, 3)
+
+
+def test_environment_without_a_tester(world):
+    """Nothing is made that nobody could prove."""
+    demo = world.definition.environments["demo"]
+    hosts = {role: each for role, each in demo.hosts.items() if role != "tester"}
+    world = _defined(world, dataclasses.replace(demo, hosts=hosts))
+    with pytest.raises(HolodeckError, match="tester"):
+        scaling.scale(world, "demo", {"web": 4})
+    assert world.cloud.steps == []
+
+
+def test_smaller_number_after_a_failure(world):
+    """Where a cloud makes no more, a smaller number is a way out."""
+    world.cloud.refuses = {"demo-web5"}
+    with pytest.raises(HolodeckError, match="could not create"):
+        _scale(world, web=5)
+    assert _scale(world, web=4)["hosts"]["web"] == _web(1, 2, 3, 4)
+    assert _serving(world) == _web(1, 2, 3, 4)
+
+
+def test_lowered_definition_takes_nobody_out(world):
+    """Balancers go on sending to hosts that the definition has no more."""
+    demo = world.definition.environments["demo"]
+    hosts = {**demo.hosts, "web": dataclasses.replace(demo.hosts["web"], count=2)}
+    world = _defined(world, dataclasses.replace(demo, hosts=hosts))
+    scaling.create(world, "demo")
+    lowered = world.definition.environments["demo"]
+    assert ledger.listed(world.records, lowered) == _web(1, 2, 3)
+    assert _scale(world)["destroyed"] == _web(3)
+    assert ledger.listed(world.records, lowered) == _web(1, 2)
+
+
+def test_push_that_waited_for_a_scaling(world):
+    """A release that began to wait before it takes over every host that there is."""
+    waiting = world
+    _scale(world, web=4)
+    assert started(waiting, NEW)["status"] == "good"
+    assert {h.commit for h in world.fleet.hosts.values()} == {NEW}
+
+
+def test_rollback_takes_new_hosts_along(world):
+    """A host that has come since makes the earlier deployment, as in a release."""
+    started(world, NEW)
+    _scale(world, web=4)
+    record = release.rollback(_now(world), "guestbook", "demo", "", ORDER)
+    assert record["status"] == "good", record
+    assert world.fleet.hosts["demo-web4"].commit == OLD
+
+
+def test_host_of_another_environment(world):
+    """A number whose hosts another environment names is refused."""
+    demo = world.definition.environments["demo"]
+    other = dataclasses.replace(
+        demo, name="other", hosts={"web": Hosts(ids=("demo-web4",))}
+    )
+    environments = {**world.definition.environments, "other": other}
+    definition = dataclasses.replace(world.definition, environments=environments)
+    with pytest.raises(
+        HolodeckError, match="demo-web4: is a host of environment other"
+    ):
+        _scale(dataclasses.replace(world, definition=definition), web=4)
+
+
+def test_one_command_at_a_time(world):
+    """While hosts are changed by one, another one is refused, and told by whom."""
+    with (
+        locks.held_hosts(world.opts, "demo", "holodeck.create"),
+        pytest.raises(
+            HolodeckError, match=r"its hosts are being changed .*holodeck.cr"
+        ),
+    ):
+        _scale(world, web=4)
 
 
 @pytest.mark.parametrize(
