@@ -294,7 +294,7 @@ def request_instance(vm_, call=None):
         _fire("requesting instance", "requesting", asked, ["name", "image", "size"])
         order = server.Order(
             vm_["name"], chosen, data, lambda node: _deploy(vm_, chosen, node),
-            Path(__opts__["cachedir"], "holodeck_openstack"),
+            _cache(),
         )  # fmt: skip
         return server.create(made, order)
 
@@ -407,7 +407,11 @@ def _list(listing, name, call):
 
 
 def _connect():
-    return provider.connect(get_configured_provider() or {})
+    return provider.connect(get_configured_provider() or {}, _cache() / "tokens")
+
+
+def _cache():
+    return Path(__opts__["cachedir"], "holodeck_openstack")
 
 
 def _active_alias():

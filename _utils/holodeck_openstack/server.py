@@ -134,8 +134,16 @@ def _make(connection, order, mine, request, floating, public_key):
     if wanted.wait_for_metadata:
         server = _wait_for_metadata(connection, server, wanted, deadline)
     with explained(f"{order.name}: was not described"):
-        node = nodes.Words(connection).describe(server, extra)
+        words = nodes.Words(connection, _known(request, wanted))
+        node = words.describe(server, extra)
     return order.prepare(node)
+
+
+def _known(request, wanted):
+    """Return ``{id: name}`` of the image, if the profile has it by its name."""
+    if sdk.is_id(wanted.image) or "image_id" not in request:
+        return {}
+    return {request["image_id"]: wanted.image}
 
 
 def _is_kept(mine, order, error):
