@@ -415,10 +415,7 @@ def _cache():
 
 
 def _active_alias():
-    try:
-        return __active_provider_name__.value()
-    except AttributeError:
-        return __active_provider_name__
+    return calls.alias(__active_provider_name__)
 
 
 def _fire(message, verb, data, fields):

@@ -1,7 +1,7 @@
 """Whether hosts, balancers and bytes are as a release says."""
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, rotation
+from holodeck_master import rotation
 
 
 class DisagreementError(HolodeckError):
@@ -92,12 +92,16 @@ def _runs_it(run, host):
 
 def _runs(run, host, release):
     found = run.service_on(host)
+    return runs(found, release) and not found.get("changed")
+
+
+def runs(found, release):
+    """Tell whether what a host says of a service is a release, and runs well."""
     return (
         found.get("deployment") == release["deployment"]
         and found["running"] == release["commit"]
         and found["fault"] is None
         and not found.get("stranded")
-        and not found.get("changed")
     )
 
 
@@ -111,8 +115,5 @@ def _bytes_agree(run):
 
 def _out_of_rotation(run):
     """Return the hosts that a balancer does not send requests to."""
-    replies = rotation.ask_balancers(run.world, run.plan)
-    if not all(reply.ok for reply in replies.values()):
-        raise fleet.CallFailedError("balancer.status", replies)
-    pools = [rotation.serving(run.plan, reply) for reply in replies.values()]
+    pools = rotation.serving_each(run.world, run.plan).values()
     return {host for pool in pools for host in run.hosts if host not in pool}

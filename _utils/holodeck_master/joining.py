@@ -1,7 +1,7 @@
 """New hosts, put into rotation once they have proven the last good releases."""
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, ledger, locks, rotation, stages
+from holodeck_master import agreement, ledger, locks, rotation, stages
 from holodeck_master.plan import plan_for
 
 _STATUS_S = 40
@@ -68,7 +68,7 @@ def _join(world, plan, new):
     if last is None:
         return
     check_unfinished(world, plan)
-    web, pools = plan.environment.members("web"), _pools(world, plan)
+    web, pools = plan.environment.members("web"), rotation.serving_each(world, plan)
     serving = set().union(*pools.values())
     blank = [pool for balancer, pool in pools.items() if balancer in new]
     fresh = [host for host in web if host in new]
@@ -91,14 +91,6 @@ def _join(world, plan, new):
         stages.suite_on_balancers(world, plan, code)
 
 
-def _pools(world, plan):
-    """Return ``{balancer: the hosts that it sends requests to}``."""
-    replies = rotation.ask_balancers(world, plan)
-    if not all(reply.ok for reply in replies.values()):
-        raise fleet.CallFailedError("balancer.status", replies)
-    return {name: rotation.serving(plan, reply) for name, reply in replies.items()}
-
-
 def _without(world, plan, last, hosts):
     """Return ``{host: why}`` of the hosts that do not run the last good release."""
     found = world.fleet.call(sorted(hosts), "webapp.status", deadline_s=_STATUS_S)
@@ -109,15 +101,5 @@ def _without(world, plan, last, hosts):
     return {
         host: service.get("fault") or "nothing is deployed"
         for host, service in services.items()
-        if not runs(service, last)
+        if not agreement.runs(service, last)
     }
-
-
-def runs(found, last):
-    """Tell whether a host's service is a release's, and well."""
-    return (
-        found.get("deployment") == last["deployment"]
-        and found["running"] == last["commit"]
-        and not found["fault"]
-        and not found.get("stranded")
-    )

@@ -11,6 +11,7 @@ import dataclasses
 from holodeck import rollout, sizing
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
+    agreement,
     environments,
     fleet,
     joining,
@@ -52,17 +53,21 @@ def scale(world, name, numbers):
         sizes = {**sizing.sizes_of(environment), **wanted} if numbers else {}
         goal = sizing.resized(environment, sizes)
         _check_owners(world, goal)
-        return _scale(world, environment, goal, sizes)
+        return _scale(world, environment, goal)
 
 
-def _scale(world, environment, goal, sizes):
+def _scale(world, environment, goal):
     leaving = ledger.surplus(world.records, goal)
     grown = _grow(world, environment, goal, leaving)
-    world = _with(world, goal)
-    gone = remove(world, goal, leaving, sizes) if leaving else []
-    world.records.keep_sizes(goal.name, sizes)
+    if grown and not leaving:
+        return {**grown, "destroyed": []}
+    world, gone = _with(world, goal), []
+    if leaving:
+        gone = remove(world, goal, leaving)
+    else:
+        world.records.keep_sizes(goal.name, sizing.sizes_of(goal))
     found = _converge(world, goal)
-    created = sorted({*grown, *found["created"]})
+    created = sorted({*grown.get("created", ()), *found["created"]})
     return {**found, "created": created, "destroyed": gone}
 
 
@@ -79,13 +84,14 @@ def _check_owners(world, goal):
 
 def _grow(world, environment, goal, leaving):
     """
-    Make what is missing before anything goes; return its names.
+    Make what is missing before anything goes; return what :func:`_converge` does.
 
-    Roles that lose hosts stay as they are until these serve no more.
+    Roles that lose hosts stay as they are until these serve no more. ``{}`` where
+    nothing is missing.
     """
     prepared = set(ledger.of(world.records, environment.name)["prepared"])
     if not set(goal.all_members()) - prepared:
-        return []
+        return {}
     shrinking = {f["role"] for host, f in leaving.items() if host in prepared}
     hosts = {
         role: environment.hosts[role] if role in shrinking else group
@@ -93,7 +99,7 @@ def _grow(world, environment, goal, leaving):
     }
     larger = dataclasses.replace(goal, hosts=hosts)
     world.records.keep_sizes(environment.name, sizing.sizes_of(larger))
-    return _converge(_with(world, larger), larger)["created"]
+    return _converge(_with(world, larger), larger)
 
 
 def _converge(world, environment):
@@ -122,16 +128,14 @@ def _births(world, environment):
     return {host: facts["since"] for host, facts in made.items()}
 
 
-def remove(world, environment, leaving, sizes=None):
+def remove(world, environment, leaving):
     """
     Take hosts out of rotation, off the balancers' lists, and destroy them.
 
     environment
-        As it is without them.
+        As it is without them; its sizes are remembered once they serve no more.
     leaving
         ``{host: {"profile", "role"}}``.
-    sizes
-        What to remember as its sizes, once they serve no more.
 
     Returns their names. Raises before it changes anything when a service is being
     released there, or too few others would serve. Where one of several balancers or
@@ -152,8 +156,7 @@ def remove(world, environment, leaving, sizes=None):
             rotation.leave(world, plan, web, floor=_floor(plan))
         _give_up_addresses(world, _of_role(leaving, "balancer"))
         ledger.retire(world.records, environment.name, leaving)
-        if sizes is not None:
-            world.records.keep_sizes(environment.name, sizes)
+        world.records.keep_sizes(environment.name, sizing.sizes_of(environment))
         environments.tell_balancers(world, environment)
         return environments.remove(world, environment.name, leaving)
 
@@ -177,17 +180,14 @@ def _check_rest(world, plan, leaving):
 
 def _serving(world, plan, last):
     """Return ``{balancer: hosts that serve}``; without balancers those that could."""
-    replies = rotation.ask_balancers(world, plan)
-    if replies:
-        if not all(reply.ok for reply in replies.values()):
-            raise fleet.CallFailedError("balancer.status", replies)
-        return {name: rotation.serving(plan, reply) for name, reply in replies.items()}
+    if pools := rotation.serving_each(world, plan):
+        return pools
     web, name = plan.environment.members("web"), plan.service.name
     status = world.fleet.ask(web, "webapp.status")
     well = {
         host
         for host, reply in status.items()
-        if reply.ok and joining.runs(reply.value["services"].get(name, {}), last)
+        if reply.ok and agreement.runs(reply.value["services"].get(name, {}), last)
     }
     return {plan.environment.name: well}
 
