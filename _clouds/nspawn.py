@@ -477,10 +477,7 @@ def _describe(local, record):
 
 
 def _active_alias():
-    try:
-        return __active_provider_name__.value()
-    except AttributeError:
-        return __active_provider_name__
+    return calls.alias(__active_provider_name__)
 
 
 def _provider():

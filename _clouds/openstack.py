@@ -38,6 +38,7 @@ A profile, in ``cloud.profiles.d``:
 
 import contextlib
 import logging
+from pathlib import Path
 
 import salt.config
 import salt.utils.cloud
@@ -292,8 +293,9 @@ def request_instance(vm_, call=None):
         asked = {"name": vm_["name"], "image": chosen.image, "size": chosen.size}
         _fire("requesting instance", "requesting", asked, ["name", "image", "size"])
         order = server.Order(
-            vm_["name"], chosen, data, lambda node: _deploy(vm_, chosen, node)
-        )
+            vm_["name"], chosen, data, lambda node: _deploy(vm_, chosen, node),
+            _cache(),
+        )  # fmt: skip
         return server.create(made, order)
 
 
@@ -405,14 +407,15 @@ def _list(listing, name, call):
 
 
 def _connect():
-    return provider.connect(get_configured_provider() or {})
+    return provider.connect(get_configured_provider() or {}, _cache() / "tokens")
+
+
+def _cache():
+    return Path(__opts__["cachedir"], "holodeck_openstack")
 
 
 def _active_alias():
-    try:
-        return __active_provider_name__.value()
-    except AttributeError:
-        return __active_provider_name__
+    return calls.alias(__active_provider_name__)
 
 
 def _fire(message, verb, data, fields):

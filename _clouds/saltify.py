@@ -247,10 +247,7 @@ def _minions():
 
 
 def _provider():
-    try:
-        return __active_provider_name__.value()
-    except AttributeError:
-        return __active_provider_name__
+    return calls.alias(__active_provider_name__)
 
 
 def _setting(vm_, name):

@@ -145,7 +145,9 @@ def leave(timeout_s=60):
 
         salt 'balancer1' balancer.leave timeout_s=120
     """
-    process.run(["systemctl", "stop", "keepalived"])
+    # Without a virtual address there is none.
+    if process.run(["systemctl", "cat", "keepalived"], check=False).returncode == 0:
+        process.run(["systemctl", "stop", "keepalived"])
     end = time.monotonic() + timeout_s
     while (left := _connections()) and time.monotonic() < end:
         time.sleep(_POLL_S)

@@ -287,11 +287,12 @@ def _checked(found):
             why = "its key is accepted, and it has no machine"
         else:
             why = f"is a machine at {orphan['provider']}, and no host of {environment}"
-        if not orphan.get("made", True):
-            why += f"; not made by this master: `salt-cloud -d {name}`"
+        if not orphan["made"]:
+            how = "salt-key -d" if orphan["kind"] == "key" else "salt-cloud -d"
+            why += f"; not made by this master: `{how} {name}`"
         lines.append(f"{name}: {why}")
     lines += [f"{fault['name']}: {fault['why']}" for fault in found["faults"]]
-    if any(orphan.get("made", True) for orphan in found["orphans"]):
+    if any(orphan["made"] for orphan in found["orphans"]):
         lines.append(
             "`salt-run holodeck.check remove=True` removes what this master made."
         )

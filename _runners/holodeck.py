@@ -457,7 +457,7 @@ def create(env="", **options):
     """
 
     def work(world):
-        return scaling.converge(world, _environment(world, env))
+        return scaling.create(world, _environment(world, env).name)
 
     return _answer("create", options, work)
 
@@ -488,7 +488,7 @@ def scale(env="", **options):
     numbers = {role: options.pop(role) for role in ROLES if role in options}
 
     def work(world):
-        return scaling.scale(world, _environment(world, env), numbers)
+        return scaling.scale(world, _environment(world, env).name, numbers)
 
     return _answer("scale", options, work)
 
@@ -518,9 +518,7 @@ def check(env="", remove=False, **options):
     def work(world):
         if remove not in {True, False}:
             raise HolodeckError(f"remove {remove!r}: should be True or False.")
-        gone = []
-        if remove:
-            gone = orphans.remove(world, orphans.find(world, env)[0])
+        gone = orphans.remove(world, env) if remove else []
         found, faults = orphans.find(world, env)
         return {"orphans": found, "faults": faults, "removed": gone}
 

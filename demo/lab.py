@@ -144,9 +144,10 @@ class Lab:
         (self.conf / "master").write_text(_MASTER.format(**values))
         (self.conf / "minion").write_text(_MINION.format(**values))
         (providers / "local.conf").write_text(_PROVIDER.format(**values))
-        profiles = self.conf / "cloud.profiles.d"
-        if not profiles.is_symlink():
-            profiles.symlink_to(CLONE / "cloud.profiles.d")
+        profiles = self.conf / "cloud.profiles.d/local.conf"
+        profiles.parent.mkdir(exist_ok=True)
+        if not profiles.exists():
+            profiles.symlink_to(CLONE / "cloud.profiles.d/local.conf")
         for tool in ("salt", "salt-run", "salt-call", "salt-cloud", "salt-key"):
             path = self.home / "bin" / tool
             path.write_text(f'#!/bin/sh\nexec {BIN}/{tool} -c {self.conf} "$@"\n')

@@ -93,7 +93,13 @@ def scaled(environment):
 
 def _resized(group, size):
     own = _defined(group)
-    count = size["count"] if size and size["over"] == own else own
+    fits = (
+        size
+        and size["over"] == own
+        and group.profile
+        and size["count"] <= (len(group.each) or HOSTS_MAX)
+    )
+    count = size["count"] if fits else own
     return dataclasses.replace(group, count=count, defined=own if count != own else 0)
 
 

@@ -52,14 +52,17 @@ def web(definition, environment, digests, releases, busy):
     }  # fmt: skip
 
 
-def balancer(definition, environment, addresses):
+def balancer(definition, environment, addresses, listed):
     """
-    Return the slice of a balancer: per service its servers, by the definition.
+    Return the slice of a balancer: per service its servers.
+
+    listed
+        The web hosts that it has to know.
 
     Raises ``LookupError`` when a server's address is not known: a balancer that
     lost a server by a loss of records would be worse than one left alone.
     """
-    needed = environment.members("web")
+    needed = listed
     if environment.virtual_address:
         needed = [*needed, *environment.members("balancer")]
     unknown = [m for m in needed if m not in addresses]
@@ -74,10 +77,7 @@ def balancer(definition, environment, addresses):
             "port": definition.services[name].port,
             "health": definition.services[name].health,
             "servers": [
-                {"id": minion, "address": addresses[minion]}
-                for minion in environment.servers()
-                # Without an address it is in the making, and out of rotation.
-                if minion in addresses
+                {"id": minion, "address": addresses[minion]} for minion in listed
             ],
         }
         for name, placement in environment.services.items()

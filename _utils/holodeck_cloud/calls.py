@@ -9,6 +9,14 @@ from holodeck_cloud import keys, vm
 from holodeck_io.errors import HolodeckError
 
 
+def alias(active):
+    """Return the provider in use: ``__active_provider_name__`` is a text or a proxy."""
+    try:
+        return active.value()
+    except AttributeError:
+        return active
+
+
 def refuse_action(call, function):
     """Raise when a function was called as an action."""
     if call == "action":

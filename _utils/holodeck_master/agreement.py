@@ -1,7 +1,7 @@
 """Whether hosts, balancers and bytes are as a release says."""
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, rotation
+from holodeck_master import rotation
 
 
 class DisagreementError(HolodeckError):
@@ -38,7 +38,7 @@ def check(run, hosts=None):
 
 def check_outside(run, hosts):
     """Raise :class:`DisagreementError` for hosts that a balancer has in rotation."""
-    pools = rotation.pools(run.world, run.plan) or []
+    pools = rotation.serving_each(run.world, run.plan).values()
     why = "is in rotation, and should not be any more"
     if wrong := {h: why for h in hosts if any(h in pool for pool in pools)}:
         raise DisagreementError("At the end an old host serves", wrong)
@@ -95,27 +95,26 @@ def still_done(run):
 
 def at_home(run):
     """Return the hosts that run the last good release, in rotation."""
-    here = [h for h in run.hosts if run.last and runs(run.service_on(h), run.last)]
+    here = [host for host in run.hosts if run.last and _runs(run, host, run.last)]
     return set(here) - _out_of_rotation(run) if here else set()
 
 
 def _runs_it(run, host):
-    return runs(run.service_on(host), run.record)
+    return _runs(run, host, run.record)
+
+
+def _runs(run, host, release):
+    found = run.service_on(host)
+    return runs(found, release) and not found.get("changed")
 
 
 def runs(found, release):
-    """
-    Tell whether a host runs a release, whole and healthy.
-
-    found
-        What it said of the service.
-    """
+    """Tell whether what a host says of a service is a release, and runs well."""
     return (
         found.get("deployment") == release["deployment"]
         and found["running"] == release["commit"]
         and found["fault"] is None
         and not found.get("stranded")
-        and not found.get("changed")
     )
 
 
@@ -129,8 +128,5 @@ def _bytes_agree(run):
 
 def _out_of_rotation(run):
     """Return the hosts that a balancer does not send requests to."""
-    replies = rotation.ask_balancers(run.world, run.plan)
-    if not all(reply.ok for reply in replies.values()):
-        raise fleet.CallFailedError("balancer.status", replies)
-    pools = [rotation.serving(run.plan, reply) for reply in replies.values()]
+    pools = rotation.serving_each(run.world, run.plan).values()
     return {host for pool in pools for host in run.hosts if host not in pool}

@@ -81,6 +81,11 @@ class Cloud:
             raise HolodeckError(
                 f"salt-cloud could not destroy hosts: {error}"
             ) from error
+        left = self.known({name: profiles[name] for name in there})
+        if left:
+            raise HolodeckError(
+                f"salt-cloud did not destroy {', '.join(sorted(left))}; see its log."
+            )
         return there
 
     def _provider(self, client, profile):

@@ -9,7 +9,8 @@ from pathlib import Path
 from holodeck import slices
 from holodeck_io import lock
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, ledger, locks, signals
+from holodeck_master import fleet, ledger, locks, rotation, signals
+from holodeck_master.plan import plan_for
 
 _START_S = 180
 # For a host that was made, but not prepared: its runner may have died just then.
@@ -40,7 +41,6 @@ def _held(world, name):
 
 
 def _ensure(world, environment, within_s):
-    ledger.make(world, environment)
     replies = world.fleet.ask(
         environment.all_members(), "webapp.status", deadline_s=_STATUS_S
     )
@@ -61,19 +61,19 @@ def _ensure(world, environment, within_s):
 
 
 def destroy(world, environment):
-    """Destroy the hosts that a cloud made; return their names."""
+    """Destroy the hosts that a cloud made, and forget its sizes; return their names."""
     for service in environment.services:
         if locks.is_held(world.opts, service, environment.name):
             raise HolodeckError(
                 f"Environment {environment.name}: {service} is being released there; "
                 "wait for the end."
             )
-    with _held(world, environment.name):
-        ledger.make(world, environment)
-        made = ledger.of(world, environment.name)["made"]
-        gone = _remove(world, environment.name, made)
-        world.records.keep_generation(environment.name, {})
-        return gone
+    name = environment.name
+    with locks.held_hosts(world.opts, name, "holodeck.destroy"), _held(world, name):
+        gone = _remove(world, name, ledger.of(world.records, name)["made"])
+        world.records.keep_sizes(name, {})
+        world.records.keep_generation(name, {})
+    return gone
 
 
 def remove(world, name, hosts):
@@ -101,8 +101,9 @@ def tell_balancers(world, environment):
 
 
 def _remove(world, name, hosts):
-    gone = world.cloud.destroy({host: each["profile"] for host, each in hosts.items()})
-    ledger.forget(world, name, hosts)
+    profiles = {host: each["profile"] for host, each in hosts.items()}
+    gone = world.cloud.destroy(profiles)
+    ledger.forget(world.records, name, hosts)
     return gone
 
 
@@ -121,7 +122,7 @@ def platform_of(statuses, hosts):
 
 def _unprepared(world, environment, replies):
     """Return the hosts that are new, or whose base states never succeeded."""
-    prepared = ledger.of(world, environment.name)["prepared"]
+    prepared = ledger.of(world.records, environment.name)["prepared"]
     return [
         host
         for host, reply in replies.items()
@@ -134,7 +135,7 @@ def _prepare(world, environment, hosts, within_s):
     _remember_addresses(world, environment, hosts)
     # A highstate, which also brings the pack's code to the minions.
     world.fleet.call(hosts, "state.apply", deadline_s=within_s, queue=True)
-    ledger.prepare(world, environment, hosts)
+    ledger.prepare(world.records, environment, hosts)
 
 
 def _update(world, hosts, within_s):
@@ -179,34 +180,43 @@ def _answers(world, replies):
 def _create(world, environment, silent):
     """Make the hosts that nobody has made, or whose making nobody has ended."""
     profiles = environment.profiles()
-    unmade = {host: profiles[host] for host in silent if host in profiles}
-    known = world.cloud.known(unmade) if unmade else set()
-    prepared = ledger.of(world, environment.name)["prepared"]
-    stillborn = [host for host in silent if host in known and host not in prepared]
-    dead = sorted(set(silent) - (set(unmade) - known) - set(stillborn))
+    ours = {host: profiles[host] for host in silent if host in profiles}
+    known = world.cloud.known(ours) if ours else set()
+    stillborn = known & ledger.stillborn(world.records, environment.name)
+    dead = sorted((set(silent) - set(ours)) | (known - stillborn))
     if dead:
         raise HolodeckError(_silence(dead))
-    again = _awaited(world, stillborn, _AWAKE_S)
+    again = _awaited(world, environment, sorted(stillborn), _AWAKE_S)
     if again:
         world.say("hosts", f"removing {_listing(again)}, which never came up")
         world.cloud.destroy({host: profiles[host] for host in again})
-    unmade = {h: p for h, p in unmade.items() if h not in known or h in again}
+    unmade = {h: p for h, p in ours.items() if h not in known or h in again}
     if not unmade:
         return
     world.say("hosts", f"creating {_listing(sorted(unmade))}")
-    ledger.make(world, environment, unmade)
+    _take_out(world, environment, unmade)
+    ledger.bear(world.records, environment, unmade)
     world.cloud.create(unmade, environment.options())
-    if mute := _awaited(world, sorted(unmade), _START_S):
+    if mute := _awaited(world, environment, sorted(unmade), _START_S):
         raise HolodeckError(_silence(mute))
 
 
-def _awaited(world, hosts, within_s):
-    """Return the hosts whose minion does not answer in time."""
+def _take_out(world, environment, hosts):
+    """A machine that comes in another's place, at its address, is not in rotation."""
+    for service in environment.services:
+        plan = plan_for(world, service, environment.name)
+        rotation.drop(world, plan, hosts)
+
+
+def _awaited(world, environment, hosts, within_s):
+    """Return the hosts whose minion does not answer in time; note the others."""
     end = time.monotonic() + within_s
     waiting = hosts
     while waiting and time.monotonic() < end:
         replies = world.fleet.ask(waiting, "test.ping", deadline_s=5)
         waiting = [host for host, reply in replies.items() if not reply.ok]
+    heard = set(hosts) - set(waiting)
+    ledger.answer(world.records, environment.name, heard)
     return waiting
 
 
@@ -234,7 +244,10 @@ def _address(host, candidates, cidr):
 def _refresh_balancers(world, environment, fresh, within_s):
     """Bring balancers to the definition's servers and ports where these changed."""
     wanted = slices.balancer(
-        world.definition, environment, world.records.addresses(environment.name)
+        world.definition,
+        environment,
+        world.records.addresses(environment.name),
+        ledger.listed(world.records, environment),
     )
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     known = world.records.environment(environment.name).get("balancers", {})

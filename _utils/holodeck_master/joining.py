@@ -1,52 +1,37 @@
 """New hosts, put into rotation once they have proven the last good releases."""
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import ledger, locks, rotation, stages
+from holodeck_master import agreement, ledger, locks, rotation, stages
 from holodeck_master.plan import plan_for
 
 _STATUS_S = 40
+_STATES_S = 900
 
 
 def join(world, environment):
     """
-    Put new web hosts into rotation; return them.
+    Put new web hosts into rotation, and let new balancers send to those that serve.
 
-    Each runs every service's last good release by then, which the base states have
-    brought, and passes its suite. A service without one has nothing to serve yet.
+    Each web host runs every service's last good release by then, which the base states
+    have brought, and passes its suite. A service without one has nothing to serve yet.
 
     Raises :class:`~holodeck_io.errors.HolodeckError` for hosts that do not; they stay
     out of rotation, and the next call tries again.
     """
-    members = environment.members("web")
-    new = [h for h in ledger.of(world, environment.name)["joining"] if h in members]
-    if not new:
-        return []
-    for service in environment.services:
-        with locks.held(
-            world.opts, service, environment.name, f"{', '.join(new)} to be new"
-        ):
-            _join(world, plan_for(world, service, environment.name), new)
-    ledger.join(world, environment.name, new)
-    return new
+    plans = [plan_for(world, name, environment.name) for name in environment.services]
+    _bring(world, plans)
+    for plan in plans:
+        new = _new(world, plan)
+        if not new:
+            continue
+        message = f"{', '.join(sorted(new))} to be put into rotation"
+        with locks.held(world.opts, *plan.key, message):
+            _join(world, plan, new)
+            ledger.join(world.records, environment.name, plan.service.name, new)
 
 
-def _join(world, plan, hosts):
-    last = world.records.last_good(*plan.key)
-    if last is None:
-        return
-    _check_unfinished(world, plan)
-    serving = rotation.pools(world, plan) or [set()]
-    left = [host for host in hosts if any(host not in pool for pool in serving)]
-    if not left:
-        return
-    _check_release(world, plan, last, left)
-    stages.stage(world, plan, {"tester": [last["suite"]]})
-    stages.suite_on_hosts(world, plan, {"commit": last["commit"], "standby": ""}, left)
-    rotation.ready(world, plan, left)
-    world.say("join", f"{', '.join(left)}: in rotation at {last['id']}")
-
-
-def _check_unfinished(world, plan):
+def check_unfinished(world, plan):
+    """Raise when a release has not ended: its hosts must stay what it knows."""
     record = world.records.unfinished(*plan.key)
     if record:
         raise HolodeckError(
@@ -55,25 +40,66 @@ def _check_unfinished(world, plan):
         )
 
 
-def _check_release(world, plan, last, hosts):
-    """Highstate has brought the release, unless something is in its way."""
-    found = world.fleet.call(hosts, "webapp.status", deadline_s=_STATUS_S)
-    wrong = {
-        host: status["services"].get(plan.service.name, {}).get("fault")
+def _new(world, plan):
+    known = ledger.new(world.records, plan.environment.name, plan.service.name)
+    return known & set(plan.environment.all_members())
+
+
+def _bring(world, plans):
+    """
+    Apply the states again where they could not bring a release.
+
+    While it runs, a release keeps them from its service; and its lock is that of
+    :func:`join` too.
+    """
+    lacking = set()
+    for plan in plans:
+        last = world.records.last_good(*plan.key)
+        web = set(plan.environment.members("web")) & _new(world, plan)
+        if last and web and not locks.is_held(world.opts, *plan.key):
+            lacking |= set(_without(world, plan, last, web))
+    if lacking:
+        world.say("join", f"applying the states to {', '.join(sorted(lacking))}")
+        world.fleet.ask(sorted(lacking), "state.apply", _STATES_S, queue=True)
+
+
+def _join(world, plan, new):
+    last = world.records.last_good(*plan.key)
+    if last is None:
+        return
+    check_unfinished(world, plan)
+    web, pools = plan.environment.members("web"), rotation.serving_each(world, plan)
+    serving = set().union(*pools.values())
+    blank = [pool for balancer, pool in pools.items() if balancer in new]
+    fresh = [host for host in web if host in new]
+    unknown = {h for h in serving if any(h not in pool for pool in blank)}
+    left = [h for h in web if h in fresh or h in unknown]
+    code = {"commit": last["commit"]}
+    if left:
+        stages.stage(world, plan, {"tester": [last["suite"]]})
+    if fresh:
+        for host, why in _without(world, plan, last, fresh).items():
+            raise HolodeckError(
+                f"{host}: does not run {last['id']} ({why}); `salt {host} state.apply` "
+                "says why."
+            )
+        stages.suite_on_hosts(world, plan, code, fresh)
+    if left:
+        rotation.ready(world, plan, left)
+        world.say("join", f"{', '.join(left)}: in rotation at {last['id']}")
+    if blank:
+        stages.suite_on_balancers(world, plan, code)
+
+
+def _without(world, plan, last, hosts):
+    """Return ``{host: why}`` of the hosts that do not run the last good release."""
+    found = world.fleet.call(sorted(hosts), "webapp.status", deadline_s=_STATUS_S)
+    services = {
+        host: status["services"].get(plan.service.name, {})
         for host, status in found.items()
-        if not _runs(status["services"].get(plan.service.name, {}), last)
     }
-    for host, fault in wrong.items():
-        raise HolodeckError(
-            f"{host}: does not run {last['id']} ({fault or 'nothing is deployed'}); "
-            f"`salt {host} state.apply` says why."
-        )
-
-
-def _runs(found, last):
-    return (
-        found.get("deployment") == last["deployment"]
-        and found["running"] == last["commit"]
-        and not found["fault"]
-        and not found.get("stranded")
-    )
+    return {
+        host: service.get("fault") or "nothing is deployed"
+        for host, service in services.items()
+        if not agreement.runs(service, last)
+    }

@@ -3,7 +3,7 @@
 from holodeck import generations
 from holodeck.model import REPLACE, Hosts, Rollout
 from holodeck_io.errors import HolodeckError
-from holodeck_master import agreement, leaving, ledger, locks, records
+from holodeck_master import agreement, leaving, locks, records
 
 
 def present(world, environment):
@@ -33,27 +33,25 @@ def hosts(world, environment, which="kept"):
     return generations.hosts(environment.name, generation, which)
 
 
-def facts(world, environment, names):
-    """Return ``{host: {"profile", "role"}}``, as whoever destroys hosts wants it."""
-    made = ledger.of(world, environment.name)["made"]
-    own = {"profile": environment.hosts.get("web", Hosts()).profile, "role": "web"}
-    return {host: made.get(host, own) for host in names}
-
-
 def end(world, environment):
     """Destroy kept hosts, for whoever holds the lock; return their names."""
     over = [*hosts(world, environment), *hosts(world, environment, "going")]
     if not over:
         return []
-    return leaving.retire(world, environment, facts(world, environment, over))
+    return leaving.retire(world, environment, leaving.web(over))
 
 
-def end_unlike(world, environment):
-    """Destroy kept hosts that are not as many as those that would go for them."""
+def end_unlike(world, environment, goal):
+    """
+    Destroy kept hosts that are not as many as would go for them; return their names.
+
+    goal
+        The environment as it is to be.
+    """
     kept = hosts(world, environment)
-    if not kept or len(kept) == environment.hosts["web"].count:
+    if not kept or len(kept) == goal.hosts.get("web", Hosts()).count:
         return []
-    return leaving.remove(world, environment, facts(world, environment, kept))
+    return leaving.remove(world, environment, leaving.web(kept))
 
 
 def expire(world, now=None):
@@ -68,11 +66,7 @@ def expire(world, now=None):
         if not _over(world, environment, now):
             continue
         try:
-            with leaving.locked(world, environment, "hosts to leave"):
-                # Who was to go a moment ago may be wanted again.
-                over = facts(world, environment, _over(world, environment, now))
-                here = present(world, environment)
-                gone += leaving.retire(world, here, over) if over else []
+            gone += _expire(world, environment.name, now)
         except locks.LockedError as error:
             world.say("leave", str(error))
         except HolodeckError as error:
@@ -80,6 +74,16 @@ def expire(world, now=None):
     if faults:
         raise HolodeckError("\n".join(faults))
     return gone
+
+
+def _expire(world, name, now):
+    with locks.held_hosts(world.opts, name, "holodeck.expire"):
+        # Who was to go a moment ago may be wanted again.
+        world = world.present()
+        environment = world.definition.environments[name]
+        with leaving.locked(world, environment, "hosts to leave"):
+            over = _over(world, environment, now)
+            return leaving.retire(world, environment, leaving.web(over)) if over else []
 
 
 def _over(world, environment, now):

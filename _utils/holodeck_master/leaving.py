@@ -1,31 +1,46 @@
-"""Hosts that go: out of rotation, off the balancers' lists, and then destroyed."""
+"""
+Hosts that go: out of rotation, off the balancers' lists, and then destroyed.
+
+Nobody goes as long as too few others would serve.
+"""
 
 import contextlib
 
-from holodeck import generations, rollout
-from holodeck_master import environments, locks, rotation
+from holodeck import generations, rollout, sizing
+from holodeck_io.errors import HolodeckError
+from holodeck_master import (
+    agreement,
+    environments,
+    fleet,
+    joining,
+    ledger,
+    locks,
+    rotation,
+)
 from holodeck_master.plan import plan_for
 
 _LEAVE_S = 60
 _GRACE_S = 15
 
 
-def remove(world, environment, leaving, sizes=None):
+def remove(world, environment, going):
     """
     Take hosts out of rotation, off the balancers' lists, and destroy them.
 
     environment
-        As it is without them.
-    leaving
-        ``{host: {"profile", "role"}}``.
-    sizes
-        What to remember as its sizes, once they serve no more.
+        As it is without them; its sizes are remembered once they serve no more.
+    going
+        ``{host: {"role"}}``.
 
     Returns their names. Raises before it changes anything when a service is being
-    released there, or too few others would serve.
+    released there, or too few others would serve. Where one of several balancers or
+    services fails after others were drained, `holodeck.create` puts them back.
     """
-    with locked(world, environment, f"{', '.join(sorted(leaving))} to leave"):
-        return retire(world, environment, leaving, sizes)
+    with locked(world, environment, f"{_listing(going)} to leave"):
+        for plan in _plans(world, environment):
+            joining.check_unfinished(world, plan)
+            _check_rest(world, plan, going)
+        return retire(world, environment, going)
 
 
 @contextlib.contextmanager
@@ -39,42 +54,107 @@ def locked(world, environment, message):
         yield
 
 
-def retire(world, environment, leaving, sizes=None):
+def retire(world, environment, going):
     """Do what :func:`remove` does, for whoever holds the locks of all services."""
     name = environment.name
-    world.say("leave", f"taking {', '.join(sorted(leaving))} out of rotation")
-    drain(world, environment, leaving)
-    _give_up_addresses(world, leaving)
-    if sizes is not None:
-        world.records.keep_sizes(name, sizes)
+    world.say("leave", f"taking {_listing(going)} out of rotation")
+    drain(world, environment, going)
+    _give_up_addresses(world, _of_role(going, "balancer"))
+    ledger.retire(world.records, name, going)
+    world.records.keep_sizes(name, sizing.sizes_of(environment))
     generation = world.records.generation(name)
     if generation:
         # Whoever comes after a dead runner still knows who has to go.
-        generation = generations.leaving(generation, name, leaving)
+        generation = generations.leaving(generation, name, going)
         world.records.keep_generation(name, generation)
         environment = generations.placed(environment, generation)
     environments.tell_balancers(world, environment)
-    gone = environments.remove(world, name, leaving)
+    gone = _destroy(world, name, going)
     if generation:
-        left = generations.without(generation, name, leaving)
+        left = generations.without(generation, name, going)
         world.records.keep_generation(name, left)
     return gone
 
 
-def drain(world, environment, leaving):
+def web(hosts):
+    """Return web hosts as :func:`remove` takes them."""
+    return {host: {"role": "web"} for host in hosts}
+
+
+def drain(world, environment, going):
     """Take hosts out of rotation; raise where too few others would serve."""
-    web = [host for host, facts in leaving.items() if facts["role"] == "web"]
-    for service in environment.services if web else ():
-        plan = plan_for(world, service, environment.name)
-        rest = len(plan.environment.members("web"))
-        floor = min(rollout.size_of(plan.rules.floor, rest), rest)
-        rotation.leave(world, plan, web, floor=floor)
+    hosts = _of_role(going, "web")
+    ledger.leave(world.records, environment, hosts)
+    for plan in _plans(world, environment):
+        rotation.leave(world, plan, hosts, floor=_floor(plan))
 
 
-def _give_up_addresses(world, leaving):
-    """A balancer that is gone already, or never came up, has none."""
-    balancers = [host for host, facts in leaving.items() if facts["role"] == "balancer"]
-    if balancers:
-        world.fleet.ask(
-            balancers, "balancer.leave", _LEAVE_S + _GRACE_S, timeout_s=_LEAVE_S
-        )
+def _destroy(world, name, going):
+    """Destroy what this master made; the others' machines are not its own."""
+    made = ledger.of(world.records, name)["made"]
+    ours = {host: made[host] for host in going if host in made}
+    gone = environments.remove(world, name, ours) if ours else []
+    if others := set(going) - set(ours):
+        world.say("leave", f"{_listing(others)}: not made by this master, and left")
+        ledger.forget(world.records, name, others)
+    return gone
+
+
+def _plans(world, environment):
+    return [plan_for(world, name, environment.name) for name in environment.services]
+
+
+def _check_rest(world, plan, going):
+    """Raise unless enough of those that stay serve, at every balancer that stays."""
+    parts = _of_role(going, "web") + _of_role(going, "balancer")
+    last = world.records.last_good(*plan.key)
+    if not (parts and last):
+        return
+    staying, floor = plan.environment.members("web"), _floor(plan)
+    for place, serving in _serving(world, plan, last).items():
+        left = [host for host in staying if host in serving]
+        if len(left) < floor:
+            raise HolodeckError(
+                f"{plan.service.name} at {place}: of those that stay "
+                f"{', '.join(left) or 'nobody'} would serve, and {floor} have to; look "
+                f"at `salt-run holodeck.status {' '.join(plan.key)}`."
+            )
+
+
+def _serving(world, plan, last):
+    """Return ``{balancer: hosts that serve}``; without balancers those that could."""
+    if pools := rotation.serving_each(world, plan):
+        return pools
+    web, name = plan.environment.members("web"), plan.service.name
+    status = world.fleet.ask(web, "webapp.status")
+    well = {
+        host
+        for host, reply in status.items()
+        if reply.ok and agreement.runs(reply.value["services"].get(name, {}), last)
+    }
+    return {plan.environment.name: well}
+
+
+def _floor(plan):
+    web = len(plan.environment.members("web"))
+    return min(rollout.size_of(plan.rules.floor, web), web)
+
+
+def _listing(hosts):
+    return ", ".join(sorted(hosts))
+
+
+def _give_up_addresses(world, balancers):
+    """A balancer that is lost, or never came up, has none."""
+    if not balancers:
+        return
+    replies = world.fleet.ask(
+        balancers, "balancer.leave", _LEAVE_S + _GRACE_S, timeout_s=_LEAVE_S
+    )
+    heard = {name: reply for name, reply in replies.items() if not reply.lost}
+    if not all(reply.ok for reply in heard.values()):
+        raise fleet.CallFailedError("balancer.leave", heard)
+
+
+def _of_role(hosts, role):
+    return sorted(host for host, facts in hosts.items() if facts["role"] == role)

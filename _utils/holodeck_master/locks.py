@@ -15,13 +15,27 @@ class LockedError(HolodeckError):
     """Somebody else releases this service there."""
 
 
-@contextlib.contextmanager
 def held(opts, service, environment, message):
     """
     Hold the lock of a service in an environment, or raise :class:`LockedError`.
 
     The kernel releases it when its owner dies, so a lock is never stale.
     """
+    what = f"{service} in {environment}: is being released"
+    look = f"look at `salt-run holodeck.history {service} {environment}`."
+    refusal = (what, f"Wait for it, or {look}")
+    return _held(opts, service, environment, message, refusal)
+
+
+def held_hosts(opts, environment, message):
+    """Hold the lock under which an environment's hosts come and go; as :func:`held`."""
+    what = f"Environment {environment}: its hosts are being changed"
+    # No service has this name.
+    return _held(opts, "", environment, message, (what, "Wait for the end."))
+
+
+@contextlib.contextmanager
+def _held(opts, service, environment, message, refusal):
     place = path(opts, service, environment)
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(place, "a+", encoding="utf-8") as file:
@@ -29,7 +43,7 @@ def held(opts, service, environment, message):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise LockedError(_refusal(service, environment, file.read())) from None
+            raise LockedError(_refusal(refusal, file.read())) from None
         # Before anybody can see that a release runs, and wish something of it.
         wish(opts, service, environment).unlink(missing_ok=True)
         file.truncate(0)
@@ -68,13 +82,11 @@ def path(opts, service, environment):
     return Path(opts["cachedir"], "holodeck", "locks", f"{environment}.{service}")
 
 
-def _refusal(service, environment, text):
+def _refusal(words, text):
+    what, advice = words
     try:
         owner = json.loads(text)
         who = f"since {owner['since']} (pid {owner['pid']}): {owner['message']}"
     except ValueError:
         who = "just now"
-    return (
-        f"{service} in {environment}: is being released {who}. Wait for it, or look "
-        f"at `salt-run holodeck.history {service} {environment}`."
-    )
+    return f"{what} {who}. {advice}"

@@ -9,56 +9,64 @@ import salt.key
 
 from holodeck import names
 from holodeck_io.errors import HolodeckError
-from holodeck_master import environments, keeping, leaving, ledger
+from holodeck_master import environments, keeping, leaving, ledger, locks
 
 
 def find(world, only=""):
     """
     Return ``(orphans, faults)``; each of both ``{"kind", "name", "environment", …}``.
 
-    An orphan is a ``machine`` at its ``provider``, ``made`` by this master or not, or
-    an accepted ``key`` without a machine. A fault is a ``host`` that has no machine, or
-    a ``provider`` that does not answer: what it has is then unknown, and nothing of it
-    is an orphan.
+    An orphan is a ``machine`` at its ``provider``, or an accepted ``key`` without a
+    machine; ``made`` tells whether by this master. A fault is a ``host`` that has no
+    machine, or a ``provider`` that nobody can ask: what it has is then unknown, and no
+    key an orphan.
 
     only
         The name of one environment.
     """
     search = _Search(world)
-    found = [*search.machines(), *search.keys()]
-    faults = search.faults()
-    if only:
-        found, faults = (
-            [each for each in each_kind if each["environment"] in {only, ""}]
-            for each_kind in (found, faults)
+    if only not in {"", *search.names}:
+        raise HolodeckError(
+            f"Environment {only}: is not known; there are {_listing(search.names)}."
         )
-    return found, faults
+    found = [*search.machines(), *search.keys()], search.faults()
+    return tuple(
+        [each for each in kind if only in {"", each["environment"]}] for kind in found
+    )
 
 
-def remove(world, orphans):
+def remove(world, only=""):
     """
-    Destroy machines that this master made, and delete keys; return their names.
+    Destroy machines that this master made, and delete their keys; return their names.
 
     A machine that is in rotation leaves it first. Those that this master did not make
     stay: they may be another one's.
     """
-    gone, machines = [], {}
-    for orphan in orphans:
-        if orphan["kind"] == "key":
-            found = {"minions": [orphan["name"]]}
-            salt.key.get_key(world.opts).delete_key(match_dict=found)
-            gone.append(orphan["name"])
-        elif orphan["made"]:
-            machines.setdefault(orphan["environment"], []).append(orphan["name"])
-    for name, hosts in machines.items():
-        made = ledger.of(world, name)["made"]
-        going = {host: made[host] for host in hosts}
+    gone = []
+    for name in sorted({orphan["environment"] for orphan in find(world, only)[0]}):
+        with locks.held_hosts(world.opts, name, "holodeck.check"):
+            # Somebody may have scaled or released meanwhile.
+            gone += _remove(world.present(), name)
+    return gone
+
+
+def _remove(world, name):
+    ours = [orphan for orphan in find(world, name)[0] if orphan["made"]]
+    machines = [orphan["name"] for orphan in ours if orphan["kind"] == "machine"]
+    keys = [orphan["name"] for orphan in ours if orphan["kind"] == "key"]
+    gone = []
+    if machines:
+        made = ledger.of(world.records, name)["made"]
+        going = {host: made[host] for host in machines}
         environment = world.definition.environments.get(name)
         if environment:
             gone += leaving.remove(world, environment, going)
         else:
             gone += environments.remove(world, name, going)
-    return gone
+    if keys:
+        salt.key.get_key(world.opts).delete_key(match_dict={"minions": keys})
+        ledger.forget(world.records, name, keys)
+    return gone + keys
 
 
 class _Search:
@@ -67,7 +75,7 @@ class _Search:
     def __init__(self, world):
         self._world = world
         defined = world.definition.environments
-        self._names = {*defined, *world.records.environments()}
+        self.names = {*defined, *world.records.environments()}
         self._members = {
             host: each
             for each in defined.values()
@@ -75,8 +83,8 @@ class _Search:
         }
         self._made = {
             host: {**facts, "environment": name}
-            for name in self._names
-            for host, facts in ledger.of(world, name)["made"].items()
+            for name in self.names
+            for host, facts in ledger.of(world.records, name)["made"].items()
         }
         self._found, self._silent = self._look()
 
@@ -85,21 +93,21 @@ class _Search:
         profiles = {facts["profile"] for facts in self._made.values()}
         for each in self._world.definition.environments.values():
             profiles |= set(each.profiles().values())
-        found = {
-            provider: self._machines(provider)
-            for provider in sorted(filter(None, set(map(self._provider, profiles))))
-        }
+        of_profile = {p: self._world.cloud.provider_of(p) for p in sorted(profiles)}
+        found = {p: self._machines(p) for p in {*of_profile.values()} - {None}}
         silent = {p: str(e) for p, e in found.items() if isinstance(e, HolodeckError)}
-        return {p: each for p, each in found.items() if p not in silent}, silent
+        silent |= {
+            profile: "is a profile of hosts, and no longer in cloud.profiles.d"
+            for profile, provider in of_profile.items()
+            if provider is None
+        }
+        return {p: each for p, each in sorted(found.items()) if p not in silent}, silent
 
     def _machines(self, provider):
         try:
             return self._world.cloud.machines(provider)
         except HolodeckError as error:
             return error
-
-    def _provider(self, profile):
-        return self._world.cloud.provider_of(profile)
 
     def machines(self):
         """Yield the machines that are no host's."""
@@ -118,25 +126,25 @@ class _Search:
             # Their machines may be there.
             return
         there = {name for machines in self._found.values() for name in machines}
-        for name in _accepted(self._world.opts):
+        for name in sorted(salt.key.get_key(self._world.opts).list_keys()["minions"]):
             environment = self._environment_of(name)
             if environment and name not in self._members and name not in there:
-                yield {"kind": "key", "name": name, "environment": environment}
+                yield {
+                    "kind": "key", "name": name, "environment": environment,
+                    "made": name in self._made,
+                }  # fmt: skip
 
     def faults(self):
         """Return the hosts without a machine, and the providers that are silent."""
         there = {name for machines in self._found.values() for name in machines}
         lost = [
             {
-                "kind": "host", "name": host, "environment": each.name,
-                "why": f"has no machine; `salt-run holodeck.create {each.name}` makes "
-                "it",
+                "kind": "host", "name": host, "environment": facts["environment"],
+                "why": "has no machine; `salt-run holodeck.create "
+                f"{facts['environment']}` makes it",
             }
-            for host, each in self._members.items()
-            if host in each.profiles()
-            and host in ledger.of(self._world, each.name)["prepared"]
-            and host not in there
-            and self._provider(each.profiles()[host]) in self._found
+            for host, facts in sorted(self._made.items())
+            if host in self._members and host not in there and not self._silent
         ]  # fmt: skip
         return lost + [
             {"kind": "provider", "name": name, "environment": "", "why": why}
@@ -146,8 +154,8 @@ class _Search:
     def _environment_of(self, name):
         if name in self._made:
             return self._made[name]["environment"]
-        return names.environment_of(name, self._names)
+        return names.environment_of(name, self.names)
 
 
-def _accepted(opts):
-    return sorted(salt.key.get_key(opts).list_keys()["minions"])
+def _listing(values):
+    return ", ".join(sorted(values)) or "none"

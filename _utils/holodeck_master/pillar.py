@@ -16,7 +16,7 @@ from holodeck import differences, ephemeral, generations, sizing, slices
 from holodeck import webhook_signatures as signatures
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
-from holodeck_master import records, registry
+from holodeck_master import ledger, records, registry
 
 DEFINITION_ID = "holodeck"
 _FILE_SERVERS = ("gitfs", "hgfs", "minionfs", "s3fs", "svnfs")
@@ -56,10 +56,13 @@ def load(opts):
         raise HolodeckError(str(error)) from error
     _check_checks(definition)
     definition = ephemeral.extended(definition, registry.Registry(opts).all())
-    memory = records.Records(opts)
-    return generations.applied(
-        sizing.sized(definition, memory.sizes()), memory.generations()
-    )
+    return present(definition, records.Records(opts))
+
+
+def present(definition, memory):
+    """Return a definition whose environments have the hosts that they have by now."""
+    sized = sizing.sized(definition, memory.sizes())
+    return generations.applied(sized, memory.generations())
 
 
 def _unused(opts):
@@ -149,7 +152,8 @@ def slice_for(minion, definition, memory, is_busy):
     role = environment.role_of(minion)
     if role == "balancer":
         addresses = memory.addresses(environment.name)
-        found = slices.balancer(definition, environment, addresses)
+        listed = ledger.listed(memory, environment)
+        found = slices.balancer(definition, environment, addresses, listed)
         return {**found, "address": addresses.get(minion)}
     if role != "web":
         found = slices.other(definition, environment, role)

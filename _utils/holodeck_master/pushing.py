@@ -134,11 +134,12 @@ def _released(desk, key, push, world, teller):
             push = desk.take(key)
             teller.follow(push)
         teller.tell_forge(world, key, push["commit"])
-        # Somebody was faster; it waits for that one too.
+        # Somebody was faster, or changes the hosts; it waits for that one too.
         with contextlib.suppress(locks.LockedError):
             return release.release(
                 world, *key, push["branch"], _order(push), check=_Check(push)
             )
+        time.sleep(_POLL_S)
 
 
 def _order(push):

@@ -222,7 +222,7 @@ class Records:
 
         ``addresses`` has theirs; ``made`` the profile and role of those that
         salt-cloud was told to make; ``prepared`` those that had the base states, and
-        ``joining`` those of them that nobody has put into rotation yet.
+        ``joining`` the services in whose rotation one is not yet.
         """
         return self._read("holodeck/environments", name) or {}
 
@@ -268,8 +268,13 @@ class Records:
 
     def keep_environment(self, name, **facts):
         """Remember facts about an environment's hosts."""
-        known = self.environment(name)
-        self._keep("holodeck/environments", name, {**known, **facts})
+        self.change_environment(name, lambda _known: facts)
+
+    def change_environment(self, name, change):
+        """Remember the facts that ``change`` makes of those that are known."""
+        with lock.held(self._home / "holodeck" / "locks" / "environments"):
+            known = self.environment(name)
+            self._keep("holodeck/environments", name, {**known, **change(known)})
 
     def config_digest(self, content):
         """

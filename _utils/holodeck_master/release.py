@@ -5,10 +5,13 @@ The release: one commit onto one environment, or everything back as it was.
 switched by then goes back to the last good release.
 """
 
+import contextlib
+
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     building,
     keeping,
+    ledger,
     locks,
     pillar,
     pruning,
@@ -36,15 +39,18 @@ def release(world, service, environment, ref, order, check=None):
     plan = plan_for(world, service, environment)
     building.check_ref(plan.service, ref)
     _check_freeze(world, plan)
-    with locks.held(world.opts, *plan.key, f"release of {ref or 'the newest commit'}"):
-        left = _left_behind(world, plan)
-        run = _begun(world, plan, {"ref": ref, "kind": "release", **left, **order})
+    with _held(world, plan, f"release of {ref or 'the newest commit'}") as (
+        present,
+        plan,
+    ):
+        left = _left_behind(present, plan)
+        run = _begun(present, plan, {"ref": ref, "kind": "release", **left, **order})
         with run.recorded():
             run.find(ref)
             if check:
                 check(run)
             if run.is_there():
-                world.records.bury(*plan.key)
+                present.records.bury(*plan.key)
                 return {**run.last, "unchanged": True}
             run.build()
             run.go()
@@ -60,12 +66,15 @@ def rollback(world, service, environment, to, order):
     """
     plan = plan_for(world, service, environment)
     _check_freeze(world, plan)
-    with locks.held(world.opts, *plan.key, f"rollback to {to or 'the release before'}"):
-        left = _left_behind(world, plan)
-        last = world.records.last_good(*plan.key)
-        target = _rollback_target(world, plan, last, to)
+    with _held(world, plan, f"rollback to {to or 'the release before'}") as (
+        present,
+        plan,
+    ):
+        left = _left_behind(present, plan)
+        last = present.records.last_good(*plan.key)
+        target = _rollback_target(present, plan, last, to)
         run = _begun(
-            world, plan, {"kind": "rollback", "to": target["id"], **left, **order}
+            present, plan, {"kind": "rollback", "to": target["id"], **left, **order}
         )
         with run.recorded():
             run.ensure()
@@ -83,17 +92,17 @@ def resume(world, service, environment):
     """
     plan = plan_for(world, service, environment)
     _check_freeze(world, plan)
-    with locks.held(world.opts, *plan.key, "resumed release"):
-        record = _unfinished(world, plan)
+    with _held(world, plan, "resumed release") as (present, plan):
+        record = _unfinished(present, plan)
         if "verdict" not in record:
-            _check_same_configuration(world, plan, record)
-            replacing.check_numbers(world, plan, record)
-        run = _begun(world, plan, record)
+            _check_same_configuration(present, plan, record)
+            replacing.check_numbers(present, plan, record)
+        run = _begun(present, plan, record)
         with run.recorded():
             run.ensure()
             run.resume()
             if record["kind"] == "rollback":
-                run.reuse(world.records.find(record["to"]))
+                run.reuse(present.records.find(record["to"]))
             else:
                 run.build()
             run.go()
@@ -108,8 +117,8 @@ def abort(world, service, environment, user):
     """
     plan = plan_for(world, service, environment)
     try:
-        with locks.held(world.opts, *plan.key, "aborted release"):
-            run = _begun(world, plan, _unfinished(world, plan))
+        with _held(world, plan, "aborted release") as (present, plan):
+            run = _begun(present, plan, _unfinished(present, plan))
             with run.recorded():
                 raise signals.InterruptedReleaseError(
                     f"It was aborted by {user}, after its runner had died."
@@ -117,6 +126,19 @@ def abort(world, service, environment, user):
             return _concluded(run)
     except locks.LockedError:
         return wishes.make(world, plan.key, wishes.ABORT, user)
+
+
+@contextlib.contextmanager
+def _held(world, plan, message):
+    """Hold what nobody else may change meanwhile; yield world and plan of by now."""
+    with contextlib.ExitStack() as held:
+        held.enter_context(locks.held(world.opts, *plan.key, message))
+        if replacing.changes_hosts(world, plan):
+            hosts = locks.held_hosts(world.opts, plan.environment.name, message)
+            held.enter_context(hosts)
+        # It may have waited for a scaling.
+        world = world.present()
+        yield world, plan_for(world, *plan.key)
 
 
 def _begun(world, plan, record):
@@ -136,12 +158,20 @@ def _concluded(run):
         reports.keep(world, record["id"])
         if record["status"] != records.GOOD:
             return record
+        _note_joined(run)
         replacing.conclude(run)
         if record["kind"] == "rollback" and record["previous"] != record["to"]:
             undone = world.records.find(record["previous"])
             world.records.save({**undone, "status": records.ROLLED_BACK})
         pruning.prune(world, run.plan)
     return record
+
+
+def _note_joined(run):
+    """Hosts that a good release has tested have their part in rotation."""
+    service, environment = run.plan.key
+    joined = [*run.record["done"], *run.plan.environment.members("balancer")]
+    ledger.join(run.world.records, environment, service, joined)
 
 
 def _check_freeze(world, plan):

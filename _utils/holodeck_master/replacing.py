@@ -36,12 +36,22 @@ def strategy(run, target):
     """
     if "strategy" in run.record:
         return run.record["strategy"]
-    served = run.served or {"deployment": target["deployment"]}
-    is_other = served["deployment"] != target["deployment"]
     runs = run.kept or any(run.service_on(host) for host in run.hosts)
-    if run.served and runs and (is_other or run.record["kind"] == "release"):
-        return run.plan.rules.strategy
-    return IN_PLACE
+    if not run.served or not runs or goes_home(run, target):
+        return IN_PLACE
+    return run.plan.rules.strategy
+
+
+def goes_home(run, target):
+    """Tell whether a rollback goes to what served last."""
+    is_same = run.served and run.served["deployment"] == target["deployment"]
+    return bool(is_same) and run.record["kind"] == "rollback"
+
+
+def changes_hosts(world, plan):
+    """Tell whether a release would replace hosts, or may have to undo that."""
+    is_begun = "incoming" in world.records.generation(plan.environment.name)
+    return is_begun or plan.rules.strategy == REPLACE
 
 
 def needed(run):
@@ -55,14 +65,13 @@ def needed(run):
 
 def check_configuration(run, target):
     """Raise where the hosts could not have the configuration of an earlier release."""
-    hosts = run.kept or run.hosts
+    placed = run.world.records, run.plan.service, run.plan.placement
+    if target["config"] == pillar.config_digest(*placed):
+        # Also a host that has come since makes it.
+        return
+    without = run.without(target["deployment"], run.kept or run.hosts)
     if strategy(run, target) == REPLACE and not run.kept:
-        placed = run.world.records, run.plan.service, run.plan.placement
-        without = (
-            [] if target["config"] == pillar.config_digest(*placed) else ["pillar"]
-        )
-    else:
-        without = run.without(target["deployment"], hosts)
+        without = ["pillar"]
     if without:
         raise HolodeckError(
             f"Rollback to {target['id']}: its configuration is no longer "
@@ -127,7 +136,6 @@ def conclude(run):
     world, name = run.world, run.plan.environment.name
     generation = world.records.generation(name)
     world.records.keep_generation(name, generation)
-    ledger.join(world, name, run.record["done"])
     environment = generations.placed(run.plan.environment, generation)
     run.plan = dataclasses.replace(run.plan, environment=environment)
     try:
@@ -144,27 +152,26 @@ def withdraw(run):
     They are destroyed, or kept as they were before. Those that are needed, for too few
     others serve, stay where they are.
     """
-    world, environment = _place(run)
-    name, generation = environment.name, _generation(run)
+    name, generation = run.plan.environment.name, _generation(run)
     again = [h for which in ("incoming", "going")
              for h in generations.hosts(name, generation, which)]  # fmt: skip
     if not again:
         return {}
     try:
-        words = _withdrawn(run, keeping.facts(world, environment, again))
+        words = _withdrawn(run, leaving.web(again))
     except HolodeckError as error:
         words = f"could not be destroyed: {error}"
     run.note("back", again, words)
     return dict.fromkeys(again, words)
 
 
-def _withdrawn(run, found):
+def _withdrawn(run, going):
     world, environment = _place(run)
     generation = _generation(run)
     if not generation.get("incoming", {}).get("kept"):
-        leaving.retire(world, environment, found)
+        leaving.retire(world, environment, going)
         return "is destroyed"
-    leaving.drain(world, environment, found)
+    leaving.drain(world, environment, going)
     kept = generation.pop("incoming")["kept"]
     world.records.keep_generation(environment.name, {**generation, "kept": kept})
     return "is kept as before"
@@ -218,7 +225,7 @@ def _choose(run):
 def _free(run):
     """Return numbers of which neither this master nor the provider knows a machine."""
     world, environment = run.world, keeping.present(*_place(run))
-    made = ledger.of(world, environment.name)["made"].items()
+    made = ledger.of(world.records, environment.name)["made"].items()
     there = {host for host, facts in made if facts["role"] == "web"}
     taken = set(_numbers([*there, *environment.servers()]))
     profile = environment.hosts["web"].profile

@@ -35,24 +35,25 @@ def leave(world, plan, hosts, *, floor):
     floor
         How many others have to serve; else nothing is done.
     """
-    replies = ask_balancers(world, plan)
-    if not all(reply.ok for reply in replies.values()):
-        raise fleet.CallFailedError("balancer.status", replies)
-    seconds = plan.rules.drain_s
-    groups = [
-        (
-            [balancer],
-            "balancer.drain",
-            {
-                "backend": plan.service.name, "servers": sorted(there),
-                "timeout_s": seconds, "floor": floor, "cut": False,
-            },
-        )
-        for balancer, reply in replies.items()
-        if (there := serving(plan, reply) & set(hosts))
-    ]  # fmt: skip
-    if groups:
-        world.fleet.call_groups(groups, seconds + _GRACE_S)
+    there = {
+        name: pool & set(hosts) for name, pool in serving_each(world, plan).items()
+    }
+    _drain_there(world, plan, there, plan.rules.drain_s, floor=floor, cut=False)
+
+
+def drop(world, plan, hosts):
+    """
+    Take machines that are gone out of rotation at the balancers that answer.
+
+    HAProxy keeps a server's part at its address, also when another machine comes there.
+    A balancer that does not answer is looked after by whoever creates it.
+    """
+    there = {
+        balancer: set(hosts) & set(reply.value.get(plan.service.name, ()))
+        for balancer, reply in ask_balancers(world, plan).items()
+        if reply.ok
+    }
+    _drain_there(world, plan, there, _ASK_S, floor=0, cut=True)
 
 
 def ready(world, plan, hosts, *, come_what_may=False):
@@ -91,6 +92,18 @@ def pools_asked(world, plan):
         yield found
 
 
+def serving_each(world, plan):
+    """
+    Return ``{balancer: the hosts that it sends requests to}``; ``{}`` without any.
+
+    Raises :class:`~holodeck_master.fleet.CallFailedError` when one does not answer.
+    """
+    replies = ask_balancers(world, plan)
+    if not all(reply.ok for reply in replies.values()):
+        raise fleet.CallFailedError("balancer.status", replies)
+    return {balancer: serving(plan, reply) for balancer, reply in replies.items()}
+
+
 def ask_balancers(world, plan):
     """Return ``{balancer: reply}`` to who serves; ``{}`` where there is none."""
     with _balancers_asked(world, plan) as replies:
@@ -112,6 +125,22 @@ def serving(plan, reply):
     """Return the hosts that a balancer sends requests to, by its reply."""
     servers = reply.value[plan.service.name].items()
     return {name for name, server in servers if server["status"].startswith("UP")}
+
+
+def _drain_there(world, plan, there, seconds, **more):
+    """Drain servers at the balancers that have them: ``{balancer: servers}``."""
+    name = plan.service.name
+    groups = [
+        (
+            [balancer],
+            "balancer.drain",
+            {"backend": name, "servers": sorted(hosts), "timeout_s": seconds, **more},
+        )
+        for balancer, hosts in there.items()
+        if hosts
+    ]
+    if groups:
+        world.fleet.call_groups(groups, seconds + _GRACE_S)
 
 
 def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):

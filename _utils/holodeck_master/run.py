@@ -60,11 +60,19 @@ class Run:
         }
         self.story = story.Story(world.records, record.get("id"))
         self.hosts = plan.environment.members("web")
+        self._forget_who_is_gone()
         self.statuses, self.tested, self.kept, self.standby = {}, [], [], ""
         self._order = 0
         if last and world.records.was_given_up(last):
             # Hosts may have other bytes in its place.
             self.last, self.homeless = None, f"{self.no_way()} was given up"
+
+    def _forget_who_is_gone(self):
+        """The environment may have been scaled since the record began."""
+        for fact in ("touched", "switched", "done"):
+            self.record[fact] = [h for h in self.record[fact] if h in self.hosts]
+        failed = self.record["failed"]
+        self.record["failed"] = {h: failed[h] for h in failed if h in self.hosts}
 
     @contextlib.contextmanager
     def recorded(self):

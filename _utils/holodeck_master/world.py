@@ -1,5 +1,6 @@
 """Everything a release works with, in one hand."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,11 @@ class World:
             pack=pack.digest(pack_home / "_modules"),
             texts=pack_home / "salt/holodeck/files",
         )
+
+    def present(self):
+        """Return the same world with environments that have the hosts of by now."""
+        definition = pillar.present(self.definition, self.records)
+        return dataclasses.replace(self, definition=definition)
 
     @property
     def store(self):

@@ -19,6 +19,7 @@ class KeptError(HolodeckError):
     """A create failed, and what it made is kept for a look."""
 
 
+_REFUSED = 401
 _REQUEST_ID = re.compile(r" ?\(Request-ID: [^)]*\)")
 # What nova and neutron say, from the particular to the general, and the option that it
 # is about.
@@ -73,6 +74,9 @@ def explained(what, advice="see the cloud's own log"):
     except Exception as error:
         if not isinstance(error, sdk.errors()):
             raise
+        if sdk.status(error) == _REFUSED:
+            # A kept token has ended, and then the login itself was refused.
+            advice = "check what is in the provider's auth"
         raise HolodeckError(f"{what}: {said(error)}; {advice}.") from error
 
 

@@ -1,5 +1,6 @@
 """The floating address of a server: a new one, or one that the project has."""
 
+from holodeck_io import lock
 from holodeck_io.errors import HolodeckError
 from holodeck_openstack import sdk
 
@@ -33,7 +34,7 @@ def port(connection, server, networks):
     )
 
 
-def give(connection, mine, port_id, wanted):
+def give(connection, mine, port_id, wanted, locks):
     """
     Give a port its floating address and return that.
 
@@ -41,10 +42,14 @@ def give(connection, mine, port_id, wanted):
         The server's :class:`~holodeck_openstack.owned.Owned`.
     wanted
         ``{"network": ID}`` for a new address, or ``{"address": ID}``.
+    locks
+        The folder for locks between creates of this master. Neutron compares revisions
+        for those of others, and two that come at the same moment may both get through.
     """
     network = connection.network
-    if "address" in wanted:
-        return _attached(network, wanted["address"], port_id)
+    if address := wanted.get("address"):
+        with lock.held(locks / f"address-{address}.lock"):
+            return _attached(network, address, port_id)
     made = mine.make(
         "floating address",
         lambda: network.create_ip(

@@ -4,7 +4,7 @@ import json
 import types
 
 from holodeck_io.errors import HolodeckError
-from holodeck_openstack import sdk
+from holodeck_openstack import resolve, sdk
 from holodeck_openstack.errors import OptionError, explained
 
 # Links and urls tell a user nothing.
@@ -42,14 +42,9 @@ def subnets(connection, network=None):
     _need_network(connection)
     query = {}
     if network:
-        known = networks(connection)
-        ids = {each["id"]: each["id"] for each in known.values()}
-        ids.update({name: each["id"] for name, each in known.items()})
-        if network not in ids:
-            raise OptionError(
-                f"network: {network!r} is not known; there are {', '.join(known)}."
-            )
-        query = {"network_id": ids[network]}
+        names = resolve.Names(connection)
+        query = {"network_id": names.network(network)}
+        names.check()
     return _listed("subnets", lambda: connection.network.subnets(**query))
 
 

@@ -74,10 +74,16 @@ def described(connection, name):
 
 
 class Words:
-    """The names of images and sizes, each list asked for at most once."""
+    """
+    The names of images and sizes, each list asked for at most once.
 
-    def __init__(self, connection):
+    images
+        Names of images that are known already, by id.
+    """
+
+    def __init__(self, connection, images=None):
         self._connection = connection
+        self._known = images or {}
         self._images = None
         self._sizes = None
 
@@ -107,6 +113,8 @@ class Words:
         # Without one it was booted from a volume.
         if not (image and image.get("id")):
             return None
+        if image["id"] in self._known:
+            return self._known[image["id"]]
         if self._images is None:
             listed = self._connection.image.images()
             self._images = {each.id: each.name for each in listed}

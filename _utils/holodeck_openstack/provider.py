@@ -35,16 +35,19 @@ def settings(options):
     }
 
 
-def connect(options):
+def connect(options, kept=None):
     """
     Return a connection to the cloud of a provider's ``options``, logged in.
+
+    kept
+        The folder for tokens that the processes of this master share.
 
     Raises :class:`OptionError` where the options are at fault, and
     :class:`HolodeckError` where the cloud does not answer.
     """
     known = settings(options)
     try:
-        connection = sdk.connect(known, options.get("clouds_file"))
+        connection = sdk.connect(known, options.get("clouds_file"), kept)
         legal = sdk.regions(connection)
     except sdk.errors() as error:
         kind = HolodeckError if sdk.is_lost(error) else OptionError

@@ -21,6 +21,10 @@ def api_key(url, username, key):
             words = {"username": username, "apiKey": key}
             return {"RAX-KSKEY:apiKeyCredentials": words}
 
+        def get_cache_id_elements(self):
+            """Return all that the login depends on, which a token may be kept for."""
+            return {"auth_url": url, "username": username, "api_key": key}
+
     return ApiKey(url)
 
 

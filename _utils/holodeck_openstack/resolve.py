@@ -51,6 +51,10 @@ class Names:
         ]
         return [{"name": found} for found in dict.fromkeys(ids)]
 
+    def network(self, name):
+        """Return the id of a network."""
+        return self._one("network", name, "network", "networks")
+
     def networks(self, entries):
         """Return networks as nova takes them, in the order of the interfaces."""
         return [self._interface(entry) for entry in entries]

@@ -11,7 +11,7 @@ import logging
 import re
 import time
 
-from holodeck_openstack import rackspace
+from holodeck_openstack import rackspace, tokens
 
 #: What a request may be asked again for: with 500, the cloud's database or queue was
 #: away for a moment.
@@ -41,14 +41,17 @@ def missing():
     return None
 
 
-def connect(settings, clouds_file=None):
+def connect(settings, clouds_file=None, kept=None):
     """
-    Return a connection with a token that the cloud has just given.
+    Return a connection with a token that the cloud has given.
 
     settings
         What :func:`holodeck_openstack.provider.settings` returns.
     clouds_file
         Where ``clouds.yaml`` is; the SDK's usual places by default.
+    kept
+        The folder for tokens that other processes got, see :mod:`tokens`; by default
+        the cloud is asked for a new one.
     """
     # What is sent and answered has user data in it, and passwords that nova makes.
     logging.getLogger("keystoneauth").setLevel(logging.INFO)
@@ -63,6 +66,8 @@ def connect(settings, clouds_file=None):
     session = region.get_session()
     session.request = _patient(session.request)
     connection = importlib.import_module("openstack.connection")
+    if kept:
+        tokens.share(session.auth, [settings, region.config], kept)
     session.get_token()
     return connection.Connection(config=region)
 

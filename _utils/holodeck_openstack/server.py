@@ -36,12 +36,15 @@ class Order:
         Base64, as nova takes it; None for none.
     prepare
         Called with the finished node, to make it a minion.
+    locks
+        The folder for locks between creates of this master.
     """
 
     name: str
     options: Any
     user_data: str | None
     prepare: Any
+    locks: Path
 
 
 def create(connection, order):
@@ -127,12 +130,20 @@ def _make(connection, order, mine, request, floating, public_key):
         extra = []
         if floating:
             port = floating_ip.port(connection, server, request.get("networks"))
-            extra = [floating_ip.give(connection, mine, port, floating)]
+            extra = [floating_ip.give(connection, mine, port, floating, order.locks)]
     if wanted.wait_for_metadata:
         server = _wait_for_metadata(connection, server, wanted, deadline)
     with explained(f"{order.name}: was not described"):
-        node = nodes.Words(connection).describe(server, extra)
+        words = nodes.Words(connection, _known(request, wanted))
+        node = words.describe(server, extra)
     return order.prepare(node)
+
+
+def _known(request, wanted):
+    """Return ``{id: name}`` of the image, if the profile has it by its name."""
+    if sdk.is_id(wanted.image) or "image_id" not in request:
+        return {}
+    return {request["image_id"]: wanted.image}
 
 
 def _is_kept(mine, order, error):

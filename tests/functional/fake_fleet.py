@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from holodeck import names
-from holodeck_io.errors import HolodeckError
 from holodeck_master import fleet, signals
 
 WEB = ["demo-web1", "demo-web2", "demo-web3"]
@@ -69,8 +68,6 @@ class Fleet:
     broken_contract: bool = False
     in_service: bool = False
     dead: bool = False
-    pillar: Callable | None = None
-    lists: dict = field(default_factory=dict)
     fuse: Callable = lambda _: None
 
     def call(self, hosts, function, deadline_s=60, **arguments):
@@ -116,7 +113,7 @@ class Fleet:
     def _reply(self, host, function, arguments):
         if self.dead:
             raise Killed
-        if self._is_lost(host):
+        if host in self.hosts and self.hosts[host].lost:
             return fleet.Reply(host, error="is silent for 20 s.", lost=True)
         work = getattr(self, "_" + function.replace(".", "_"))
         try:
@@ -124,13 +121,8 @@ class Fleet:
         except RefusedError as error:
             return fleet.Reply(host, error=str(error))
 
-    def _is_lost(self, host):
-        if host in self.hosts:
-            return self.hosts[host].lost
-        # With a pillar, those that nobody has made are not there.
-        return bool(self.pillar) and "-web" in host
-
-    def _step(self, text):
+    def step(self, text):
+        """Note a step, unless the runner is to die before it."""
         self.fuse(text)
         self.steps.append(text)
         fault = self.faults.pop(text, None)
@@ -180,17 +172,17 @@ class Fleet:
         return status
 
     def _bundle_resolve(self, host, repository, ref):
-        self._step(f"resolve {ref}")
+        self.step(f"resolve {ref}")
         known = {"main": NEW, "old": OLD, "third": THIRD}
         if ref not in known:
             raise RefusedError(f"Commit {ref}: is no branch")
         return known[ref]
 
     def _saltutil_refresh_pillar(self, host, wait):
-        self.refreshed.append(_short(host))
+        self.refreshed.append(short(host))
 
     def _bundle_build_all(self, host, commit, specs, stored, bases, mark):
-        self._step(f"build {LABELS[commit]}")
+        self.step(f"build {LABELS[commit]}")
         return {name: self._manifest(host, name, commit) for name in specs}
 
     def _manifest(self, host, name, commit):
@@ -213,7 +205,7 @@ class Fleet:
 
     def _bundle_stage(self, host, bundles, mark):
         shown = " ".join(LABELS[bundle["commit"]] for bundle in bundles)
-        self._step(f"stage {_short(host)} {shown}")
+        self.step(f"stage {short(host)} {shown}")
         wrong = host == self.wrong_bytes
         return {
             layer["root"]: "other" if wrong else layer["tree"]
@@ -225,23 +217,16 @@ class Fleet:
         return {"ok": host != self.wrong_bytes, "differs": []}
 
     def _balancer_drain(self, host, backend, servers, timeout_s, floor, cut):
-        self._check_listed(host, servers)
         serving = set(self._serving())
         if serving & set(servers) and len(serving - set(servers)) < floor:
-            raise RefusedError(f"without {_shorts(servers)} too few would serve")
-        self._step(f"drain {_shorts(servers)}")
+            raise RefusedError(f"without {shorts(servers)} too few would serve")
+        self.step(f"drain {shorts(servers)}")
         for server in servers:
             self.hosts[server].rotation = False
         return {}
 
-    def _check_listed(self, host, servers):
-        unknown = set(servers) - set(self.lists.get(host, servers))
-        if unknown:
-            raise RefusedError(f"servers {sorted(unknown)}: are not in the backend")
-
     def _balancer_ready(self, host, backend, servers, timeout_s):
-        self._check_listed(host, servers)
-        self._step(f"ready {_shorts(servers)}")
+        self.step(f"ready {shorts(servers)}")
         for server in servers:
             self.hosts[server].rotation = True
         return {}
@@ -260,37 +245,13 @@ class Fleet:
         return {
             backend: {
                 name: {"status": "UP" if name in self._serving() else "DRAIN"}
-                for name in self.lists.get(host, self.hosts)
+                for name in self.hosts
             }
         }
 
-    def _test_ping(self, host):
-        return True
-
-    def _grains_get(self, host, key):
-        return [f"10.0.1.{host.rpartition('web')[2]}"]
-
-    def _state_apply(self, host, queue, mods=""):
+    def _state_apply(self, host, mods, queue):
         assert queue, "a highstate may run just then"
-        self.applied.append((_short(host), mods))
-        if self.pillar:
-            self._step(f"states {_short(host)}")
-            self.highstate(host)
-
-    def highstate(self, host):
-        """Do what the states do with what this host's pillar is now."""
-        own = self.pillar(host)
-        if own.get("role") == "balancer":
-            servers = own["services"]["guestbook"]["servers"]
-            self.lists[host] = [server["id"] for server in servers]
-            for name, server in self.hosts.items():
-                server.rotation &= name in self.lists[host]
-        service = own.get("services", {}).get("guestbook", {})
-        release = service.get("release")
-        if own.get("role") == "web" and release and not service["busy"]:
-            one = self.hosts[host]
-            one.commit, one.deployment = release["commit"], release["deployment"]
-            one.kept.add(one.deployment)
+        self.applied.append((short(host), mods))
 
     def _webapp_switch(
         self, host, name, commit, deployment, timeout_s, order, mark=""
@@ -307,7 +268,7 @@ class Fleet:
         one.commit = commit
         one.deployment = deployment or names.deployment(commit, self.config())
         one.kept.add(one.deployment)
-        self._step(f"switch {_short(host)} {LABELS[commit]}")
+        self.step(f"switch {short(host)} {LABELS[commit]}")
         return {"deployment": one.deployment, "changes": {name: 1} if changed else {}}
 
     def _webapp_remove(self, host, name):
@@ -316,7 +277,7 @@ class Fleet:
 
     def _webtest_run(self, host, **arguments):
         targets = [target["name"] for target in arguments["targets"]]
-        self._step(f"suite {_shorts(targets)}")
+        self.step(f"suite {shorts(targets)}")
         for target in targets:
             if target in self.hosts:
                 self.hosts[target].passed.add(self.hosts[target].runs)
@@ -342,11 +303,11 @@ class Fleet:
         return [[100, 10, 0, 2.5]]
 
     def _webtest_compare(self, host, old, new, **arguments):
-        self._step(f"compare {_shorts([new['name'], old['name']])}")
+        self.step(f"compare {shorts([new['name'], old['name']])}")
         return self.latency
 
     def _webtest_contract(self, host, **arguments):
-        self._step(f"contract {_short(arguments['target']['name'])}")
+        self.step(f"contract {short(arguments['target']['name'])}")
         broken = self.broken_contract
         counts = {"collected": 1, "passed": not broken, "skipped": 0, "failed": broken,
                   "error": 0, "total": 1}  # fmt: skip
@@ -362,70 +323,21 @@ class Fleet:
         return []
 
     def _webapp_prune(self, host, name, keep):
-        self.pruned.append((_short(host), name, keep))
+        self.pruned.append((short(host), name, keep))
 
     def _bundle_prune(self, host, name, keep):
-        self.pruned.append((_short(host), name, [LABELS[c] for c in keep]))
-
-
-@dataclass
-class Cloud:
-    """A provider whose machines are the fleet's web hosts, and all others."""
-
-    fleet: Fleet
-    strangers: set = field(default_factory=set)
-    profiles: dict = field(default_factory=dict)
-
-    def create(self, profiles, options=None):
-        """Make hosts on which nothing runs."""
-        self._step("create", profiles)
-        self.fleet.hosts |= {name: Host() for name in profiles}
-        self.profiles |= profiles
-
-    def destroy(self, profiles):
-        """Destroy those that are there."""
-        there = sorted(self.known(profiles))
-        if there:
-            self._step("destroy", there)
-        for name in there:
-            if self.fleet.hosts.pop(name).rotation:
-                self.fleet.dangers.append(f"{name} was destroyed in rotation")
-        return there
-
-    def known(self, profiles):
-        """Return which of the hosts are there: each profile is another provider's."""
-        return {
-            name
-            for name, profile in profiles.items()
-            if name in self.machines("local")
-            and self.profiles.get(name, "small") == profile
-        }
-
-    def machines(self, provider):
-        """Return the names of all."""
-        others = {f"demo-{role}1" for role in ("balancer", "tester", "builder")}
-        return sorted({*self.fleet.hosts, *others, *self.strangers})
-
-    def provider_of(self, profile):
-        """Return the one that there is."""
-        return "local"
-
-    def _step(self, verb, names):
-        if self.fleet.dead:
-            raise Killed
-        try:
-            self.fleet._step(f"{verb} {_shorts(names)}")
-        except RefusedError as error:
-            raise HolodeckError(f"salt-cloud could not {verb}: {error}") from error
+        self.pruned.append((short(host), name, [LABELS[c] for c in keep]))
 
 
 class RefusedError(Exception):
     """A minion says no."""
 
 
-def _short(host):
+def short(host):
+    """Return a host's name as steps have it."""
     return host.removeprefix("demo-")
 
 
-def _shorts(hosts):
-    return " ".join(_short(host) for host in hosts)
+def shorts(hosts):
+    """Return hosts' names as steps have them."""
+    return " ".join(short(host) for host in hosts)

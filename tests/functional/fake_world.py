@@ -3,15 +3,13 @@
 # ruff: noqa: ARG005 -- fakes take what the real ones take
 
 import dataclasses
-import functools
 from pathlib import Path
 
 import salt.config
-from fake_fleet import NEW, OLD, Cloud, Fleet, Host
+from fake_fleet import NEW, OLD, Fleet, Host
 
 from holodeck import definition as documents
-from holodeck import generations, sizing
-from holodeck_master import locks, pillar, records, release, world
+from holodeck_master import pillar, records, release, world
 
 _TEXTS = Path(__file__).parents[2] / "salt/holodeck/files"
 ORDER = {"user": "root"}
@@ -59,6 +57,8 @@ def opened(root, greeting="hello", count=3, balancers=1, **rules):
     opts = salt.config.master_config(None)
     store = root / "holodeck" / "store"
     opts = {**opts, "cachedir": str(root), "file_roots": {"base": [str(store)]}}
+    opts |= {"pki_dir": str(root / "pki"), "sock_dir": str(root / "run")}
+    opts["conf_file"] = str(root / "master")
     memory = records.Records(opts)
     definition = defined(greeting, count, balancers, **rules)
     placed = definition.placement("guestbook", "demo")
@@ -100,10 +100,10 @@ def newest(world):
     return world.records.history("guestbook", "demo")[0]
 
 
-def steps(world):
-    """Return the steps that touched hosts, one line."""
-    kept = [s for s in world.fleet.steps if not s.startswith(("build", "resolve"))]
-    return "; ".join(kept)
+def steps(world, but=()):
+    """Return the steps that touched hosts, one line; those of some verbs left out."""
+    verbs = {"build", "resolve", *but}
+    return "; ".join(s for s in world.fleet.steps if s.split()[0] not in verbs)
 
 
 def served(root, count=3, balancers=1, **rules):
@@ -113,36 +113,6 @@ def served(root, count=3, balancers=1, **rules):
     world.fleet.steps.clear()
     world.fleet.in_service = count > 1
     definition = defined(count=count, balancers=balancers, **rules)
-    return dataclasses.replace(world, definition=definition)
-
-
-def replacing(root, count=3, **rules):
-    """Return a world with ``old`` in service, whose releases replace the hosts."""
-    found = opened(root, count=count)
-    found = dataclasses.replace(found, cloud=Cloud(found.fleet))
-    found = by(found, count=count, strategy="replace", **rules)
-    assert started(found, OLD)["status"] == "good"
-    found.fleet.steps.clear()
-    found.fleet.in_service = True
-    return found
-
-
-def by(world, count=3, **rules):
-    """Return a world whose definition is another one, and whose hosts hear of it."""
-    found = dataclasses.replace(world, definition=defined(count=count, **rules))
-
-    def own(host):
-        held = functools.partial(locks.is_held, found.opts)
-        return pillar.slice_for(host, loaded(found).definition, found.records, held)
-
-    found.fleet.pillar = own
-    return found
-
-
-def loaded(world):
-    """Return the world of another runner, which has read the definition anew."""
-    definition = sizing.sized(world.definition, world.records.sizes())
-    definition = generations.applied(definition, world.records.generations())
     return dataclasses.replace(world, definition=definition)
 
 

@@ -24,6 +24,7 @@ class Client:
         self.nodes = {"lab": {"web1": {}}, "far": {}}
         self.made = {}
         self.destroyed = []
+        self.refused = set()
 
     def query(self):
         """Return what salt-cloud says: a provider that fails has no hosts."""
@@ -43,6 +44,9 @@ class Client:
         if isinstance(self.destroyed, Exception):
             raise self.destroyed
         self.destroyed += names
+        for nodes in self.nodes.values():
+            for name in set(names) - self.refused:
+                nodes.pop(name, None)
 
     def list_nodes(self, alias):
         """Return the driver's function."""
@@ -133,6 +137,13 @@ def test_destroy_takes_what_is_there(hosts, client):
     assert hosts.destroy({"web1": "small", "web2": "small"}) == ["web1"]
     assert client.destroyed == ["web1"]
     assert hosts.destroy({"web2": "small"}) == []
+
+
+def test_destroy_that_does_nothing_is_told(hosts, client):
+    """A driver that says an error and raises none has not destroyed the host."""
+    client.refused = {"web1"}
+    with pytest.raises(HolodeckError, match="did not destroy web1"):
+        hosts.destroy({"web1": "small"})
 
 
 def test_destroy_that_fails_shows_why(hosts, client):

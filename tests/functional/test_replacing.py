@@ -3,13 +3,14 @@
 import dataclasses
 
 import pytest
+from fake_cloud import replacing
 from fake_fleet import NEW, OLD, THIRD, RefusedError
-from fake_world import ORDER, hearing, loaded, newest, replacing, started, steps
+from fake_world import ORDER, hearing, newest, started, steps
 
 from holodeck import generations
 from holodeck.model import Hosts
 from holodeck_io.errors import HolodeckError
-from holodeck_master import keeping, leaving, orphans, release, scaling, views, wishes
+from holodeck_master import keeping, locks, orphans, release, scaling, views, wishes
 
 _OLD = ["demo-web1", "demo-web2", "demo-web3"]
 _NEW = ["demo-web4", "demo-web5", "demo-web6"]
@@ -22,25 +23,20 @@ def world(tmp_path):
     return replacing(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def _no_keys(monkeypatch):
-    monkeypatch.setattr(orphans, "_accepted", lambda _: [])
-
-
 def _release(world, commit=NEW):
-    return started(loaded(world), commit)
+    return started(world.present(), commit)
 
 
 def _rollback(world, to=""):
-    return release.rollback(loaded(world), *_KEY, to, ORDER)
+    return release.rollback(world.present(), *_KEY, to, ORDER)
 
 
 def _current(world):
-    return loaded(world).definition.environments["demo"].members("web")
+    return world.present().definition.environments["demo"].members("web")
 
 
 def _kept(world):
-    return keeping.hosts(world, loaded(world).definition.environments["demo"])
+    return keeping.hosts(world, world.present().definition.environments["demo"])
 
 
 def _check_serves(world, hosts, commit):
@@ -50,8 +46,8 @@ def _check_serves(world, hosts, commit):
     assert {fleet.hosts[name].commit for name in hosts} == {commit}
     assert _current(world) == hosts
     assert fleet.dangers == []
-    assert orphans.find(loaded(world)) == ([], [])
-    assert set(fleet.hosts) == {*hosts, *_kept(world)}
+    assert orphans.find(world.present()) == ([], [])
+    assert world.cloud.web == {*hosts, *_kept(world)}
 
 
 def test_release_replaces_the_hosts(world):
@@ -83,7 +79,7 @@ def test_release_the_same_again_changes_nothing(world):
 
 def test_first_release_replaces_nobody(tmp_path):
     """Where nothing serves, the hosts that are there are taken."""
-    assert set(replacing(tmp_path).fleet.hosts) == set(_OLD)
+    assert replacing(tmp_path).cloud.web == set(_OLD)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +144,7 @@ def test_pause_waits_before_the_swap(world):
         seen.append([name for name, host in world.fleet.hosts.items() if host.rotation])
         asked(wishes.PROMOTE)()
 
-    ears = hearing(loaded(world), "the suite passed", asked(wishes.PAUSE))
+    ears = hearing(world.present(), "the suite passed", asked(wishes.PAUSE))
     record = started(hearing(ears, "paused by ann", look), NEW)
     assert record["status"] == "good"
     assert seen == [_OLD]
@@ -157,7 +153,7 @@ def test_pause_waits_before_the_swap(world):
 
 def test_contract_and_speed_are_looked_at_before_the_swap(world):
     """One new host is held against its schema, and beside one that serves."""
-    service, demo, place = loaded(world).definition.placement("guestbook", "demo")
+    service, demo, place = world.present().definition.placement("guestbook", "demo")
     service = dataclasses.replace(service, contract={"schema": "/s", "seconds": 7})
     tests = dataclasses.replace(place.tests, latency_factor=1.5)
     place = dataclasses.replace(place, tests=tests)
@@ -182,10 +178,10 @@ def test_release_that_cannot_destroy_its_hosts_says_so(world):
     }  # fmt: skip
     record = _release(world)
     assert "in use" in record["back"]["demo-web4"]
-    found, faults = orphans.find(loaded(world))
+    found, faults = orphans.find(world.present())
     assert ([each["name"] for each in found], faults) == (_NEW, [])
     assert all(each["made"] for each in found)
-    assert orphans.remove(loaded(world), found) == _NEW
+    assert orphans.remove(world.present()) == _NEW
     _check_serves(world, _OLD, OLD)
 
 
@@ -204,7 +200,7 @@ def test_release_whose_old_hosts_are_lost_keeps_the_new_ones(world):
     assert world.fleet.dangers == []
     for name in _OLD:
         world.fleet.hosts[name].lost = False
-    again = release.resume(loaded(world), *_KEY)
+    again = release.resume(world.present(), *_KEY)
     assert (again["id"], again["status"], again["away"]) == (record["id"], "bad", [])
     _check_serves(world, _OLD, OLD)
 
@@ -227,7 +223,7 @@ def test_next_release_destroys_the_kept_and_takes_their_numbers(world):
 
 def test_numbers_of_machines_that_exist_are_not_taken(world):
     """Neither those of this master's own nor another one's of such a name."""
-    world.cloud.strangers.add("demo-web5")
+    world.cloud.foreign.add("demo-web5")
     assert _release(world)["status"] == "good"
     assert _current(world) == ["demo-web6", "demo-web7", "demo-web8"]
 
@@ -278,7 +274,7 @@ def test_rollback_without_fit_kept_hosts_makes_new_ones(world, how):
     """The old bundle comes onto hosts of its own, which prove it."""
     _release(world)
     if how == "expired":
-        assert keeping.expire(loaded(world), now="2999-01-01T00:00:00Z") == _OLD
+        assert keeping.expire(world.present(), now="2999-01-01T00:00:00Z") == _OLD
     else:
         world.fleet.hosts["demo-web2"].commit = THIRD
     world.fleet.steps.clear()
@@ -292,7 +288,7 @@ def test_rollback_without_fit_kept_hosts_makes_new_ones(world, how):
 def test_rollback_to_a_configuration_that_pillar_has_no_more_is_refused(world):
     """New hosts could not have it; nothing is made, and nobody touched."""
     _release(world)
-    keeping.expire(loaded(world), now="2999-01-01T00:00:00Z")
+    keeping.expire(world.present(), now="2999-01-01T00:00:00Z")
     first = world.records.find("guestbook.demo.1")
     world.records.save({**first, "config": "0" * 64})
     world.fleet.steps.clear()
@@ -306,22 +302,22 @@ def test_rollback_to_a_configuration_that_pillar_has_no_more_is_refused(world):
 def test_expire_destroys_kept_hosts_whose_time_is_over(world):
     """Not before; and where a release has not ended they stay."""
     _release(world)
-    assert keeping.expire(loaded(world)) == []
+    assert keeping.expire(world.present()) == []
     assert _kept(world) == _OLD
     later = "2999-01-01T00:00:00Z"
     record = world.records.begin(*_KEY, touched=[])
-    assert keeping.expire(loaded(world), now=later) == []
+    assert keeping.expire(world.present(), now=later) == []
     world.records.save({**record, "status": "aborted"})
-    assert keeping.expire(loaded(world), now=later) == _OLD
+    assert keeping.expire(world.present(), now=later) == _OLD
     _check_serves(world, _NEW, NEW)
-    assert keeping.expire(loaded(world), now=later) == []
+    assert keeping.expire(world.present(), now=later) == []
 
 
 def test_release_that_keeps_nothing_destroys_at_once(tmp_path):
     """With ``kept_s: 0`` the old hosts go with the release's end."""
     world = replacing(tmp_path, kept_s=0)
     assert _release(world)["status"] == "good"
-    assert set(world.fleet.hosts) == set(_NEW)
+    assert world.cloud.web == set(_NEW)
     _check_serves(world, _NEW, NEW)
 
 
@@ -331,26 +327,27 @@ def test_expire_that_fails_is_tried_again(world):
     world.fleet.faults["destroy web1 web2 web3"] = "in use"
     later = "2999-01-01T00:00:00Z"
     with pytest.raises(HolodeckError, match="demo: salt-cloud could not destroy"):
-        keeping.expire(loaded(world), now=later)
-    assert [each["name"] for each in orphans.find(loaded(world))[0]] == _OLD
-    assert keeping.expire(loaded(world)) == _OLD
+        keeping.expire(world.present(), now=later)
+    assert [each["name"] for each in orphans.find(world.present())[0]] == _OLD
+    assert keeping.expire(world.present()) == _OLD
     _check_serves(world, _NEW, NEW)
 
 
 def test_expire_asks_again_when_nobody_releases_any_more(world, monkeypatch):
     """Hosts whose time was over, and that a rollback took meanwhile, serve on."""
     _release(world)
-    place = loaded(world)
-    locked = leaving.locked
+    place = world.present()
+    held = locks.held_hosts
 
     def late(*words):
+        monkeypatch.setattr(locks, "held_hosts", held)
         assert _rollback(world)["status"] == "good"
-        return locked(*words)
+        return held(*words)
 
-    monkeypatch.setattr(leaving, "locked", late)
+    monkeypatch.setattr(locks, "held_hosts", late)
     since = newest(world)["ended"]
     keeping.expire(place, now=generations.until({"since": since}, 3600))
-    assert set(_OLD) <= set(world.fleet.hosts)
+    assert set(_OLD) <= world.cloud.web
     assert _current(world) == _OLD
     assert world.fleet.dangers == []
 
@@ -358,7 +355,7 @@ def test_expire_asks_again_when_nobody_releases_any_more(world, monkeypatch):
 def test_hosts_go_by_the_profile_that_made_them(world):
     """Another profile is for new hosts; the old ones are where they were made."""
     hosts = {
-        **loaded(world).definition.environments["demo"].hosts,
+        **world.present().definition.environments["demo"].hosts,
         "web": Hosts(profile="large", count=3),
     }
     demo = dataclasses.replace(world.definition.environments["demo"], hosts=hosts)
@@ -366,8 +363,8 @@ def test_hosts_go_by_the_profile_that_made_them(world):
     world = dataclasses.replace(world, definition=definition)
     assert _release(world)["status"] == "good"
     assert set(world.cloud.profiles.values()) == {"large"}
-    assert keeping.expire(loaded(world), now="2999-01-01T00:00:00Z") == _OLD
-    assert set(world.fleet.hosts) == {*_NEW}
+    assert keeping.expire(world.present(), now="2999-01-01T00:00:00Z") == _OLD
+    assert world.cloud.web == {*_NEW}
 
 
 def test_floor_above_the_number_of_hosts_keeps_nobody_from_a_swap(tmp_path):
@@ -409,10 +406,10 @@ def test_highstate_brings_no_release_to_incoming_hosts(world):
 
 def test_status_and_plan_tell_of_the_hosts_beside(world):
     """People see who is kept, until when, and who would go."""
-    place = loaded(world)
+    place = world.present()
     assert views.preview(place, *_KEY, NEW)["replaced"] == _OLD
     record = _release(world)
-    place = loaded(world)
+    place = world.present()
     [found] = views.status(place)
     assert [row["host"] for row in found["hosts"]] == _NEW
     assert found["agree"]
@@ -429,16 +426,14 @@ def test_status_and_plan_tell_of_the_hosts_beside(world):
 def test_scale_while_hosts_are_kept(world):
     """Hosts that are too few to go back to are destroyed; the others go on."""
     _release(world)
-    demo = loaded(world).definition.environments["demo"]
-    found = scaling.scale(loaded(world), demo, {"web": 4})
+    found = scaling.scale(world.present(), "demo", {"web": 4})
     assert found["destroyed"] == _OLD
     assert found["created"] == ["demo-web7"]
     _check_serves(world, [*_NEW, "demo-web7"], NEW)
     assert _release(world, THIRD)["status"] == "good"
     # Below those that are there, four in a row are not free.
     _check_serves(world, [f"demo-web{n}" for n in (8, 9, 10, 11)], THIRD)
-    demo = loaded(world).definition.environments["demo"]
-    found = scaling.scale(loaded(world), demo, {"tester": 1})
+    found = scaling.scale(world.present(), "demo", {"tester": 1})
     assert (found["destroyed"], found["created"]) == ([], [])
     assert _kept(world) == [*_NEW, "demo-web7"]
 
@@ -446,13 +441,12 @@ def test_scale_while_hosts_are_kept(world):
 def test_create_makes_no_host_beside_anew(world):
     """Only what is current is made when it is missing, at the current release."""
     _release(world)
-    del world.fleet.hosts["demo-web5"]
+    world.cloud.lose(["demo-web5"])
     world.records.keep_environment(
         "demo",
         prepared=[h for h in world.records.environment("demo")["prepared"]
                   if h != "demo-web5"],
     )  # fmt: skip
-    demo = loaded(world).definition.environments["demo"]
-    assert scaling.converge(loaded(world), demo)["created"] == ["demo-web5"]
+    assert scaling.create(world.present(), "demo")["created"] == ["demo-web5"]
     _check_serves(world, _NEW, NEW)
     assert _kept(world) == _OLD

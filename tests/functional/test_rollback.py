@@ -1,10 +1,11 @@
 """The way back to an earlier release, by the same steps."""
 
+import dataclasses
 import re
 
 import pytest
 from fake_fleet import NEW, OLD, THIRD, Killed
-from fake_world import ORDER, newest, started, steps
+from fake_world import ORDER, defined, newest, started, steps
 
 from holodeck_io.errors import HolodeckError
 from holodeck_master import release
@@ -91,7 +92,7 @@ def test_rollback_without_the_old_configuration_is_refused(world):
     started(world)
     world.fleet.hosts["demo-web2"].kept.clear()
     world.fleet.steps.clear()
-    record = _rollback(world)
+    record = _rollback(dataclasses.replace(world, definition=defined("welcome")))
     assert record["status"] == "bad"
     assert "is no longer on demo-web2" in record["reason"]
     assert steps(world) == ""

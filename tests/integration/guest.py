@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from waiting import free_port, until
@@ -43,7 +44,12 @@ class Guest:
     """
 
     def __init__(self, folder, key, *addresses):
-        self.port, self.folder, self.root = free_port(), folder, folder / "minion"
+        self.port, self.folder = free_port(), folder
+        # Short, for the minion's sockets: pytest's own folders are too long for them.
+        self._home = tempfile.TemporaryDirectory(
+            prefix="guest-", ignore_cleanup_errors=True
+        )
+        self.root = Path(self._home.name)
         folder.mkdir()
         _make_key(folder / "host")
         (folder / "authorized").write_text(Path(f"{key}.pub").read_text())
@@ -73,6 +79,7 @@ class Guest:
             finally:
                 process.terminate()
                 self._end_minion()
+                self._home.cleanup()
 
     def script(self):
         """Return the path of a script that makes the guest a minion."""
@@ -90,8 +97,10 @@ class Guest:
 
     def _end_minion(self):
         for path in self.root.rglob("salt-minion.pid"):
+            process = int(path.read_text())
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(path.read_text()), signal.SIGTERM)
+                os.kill(process, signal.SIGTERM)
+            until(lambda p=process: not Path(f"/proc/{p}").exists(), "a minion's end")
 
 
 def _make_key(path):

@@ -86,6 +86,30 @@ def test_rackspace_by_api_key(tmp_path, stack):
             provider.connect(options)
 
 
+def test_token_that_was_revoked(tmp_path, stack, login):
+    """Commands share one token; a revoked one is replaced, for all that come after."""
+    folder = tmp_path / "cache/cloud/holodeck_openstack/tokens"
+    # No service has asked keystone about it yet: each remembers the answer for a while.
+    revoked = provider.connect(login, folder).auth_token
+    assert provider.connect(login, folder).auth_token == revoked
+    stack.admin.session.delete(
+        f"{stack.url}/auth/tokens", headers={"X-Subject-Token": revoked}
+    )
+    cloud = SaltCloud(tmp_path, stack, options=login)
+    listed = cloud.run("-Q")
+    assert listed.returncode == 0, listed.stderr
+    [path] = folder.glob("*.json")
+    anew = json.loads(path.read_text())["auth_token"]
+    assert anew != revoked
+    assert provider.connect(login, folder).auth_token == anew
+    wrong = {**login, "auth": {**login["auth"], "password": "hush"}}
+    with pytest.raises(OptionError, match="auth: the cloud refuses the login"):
+        provider.connect(wrong, folder)
+    log = (tmp_path / "cloud.log").read_text()
+    assert "/v2.1/servers/detail" in log
+    assert not {token for token in (revoked, anew) if token in log}
+
+
 def test_closed_ways(stack, login):
     """Each error names the entry of the provider to look at, and shows no secret."""
     auth = login["auth"]

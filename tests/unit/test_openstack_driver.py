@@ -25,7 +25,7 @@ def driver(tmp_path, monkeypatch):
     driver.__utils__ = {"cloud.bootstrap": _bootstrap}
     driver.__active_provider_name__ = "lab:openstack"
     made = Cloud()
-    monkeypatch.setattr(driver.provider, "connect", lambda _options: made)
+    monkeypatch.setattr(driver.provider, "connect", lambda *_words: made)
     addresses = {"public_ips": ["8.8.4.4"], "private_ips": [], "floating_ips": []}
     node = {"name": "web1", "id": "id-of-web1", **addresses}
     monkeypatch.setattr(

@@ -1,7 +1,9 @@
 """The cloud's own words, and the option that they are about."""
 
 import pytest
+from openstack_double import refusal
 
+from holodeck_io.errors import HolodeckError
 from holodeck_openstack import errors, options
 
 
@@ -50,6 +52,17 @@ def test_option(words, name):
 def test_option_that_the_profile_has(given, words, name):
     """Of two options for one thing, the profile's own is blamed."""
     assert errors.option(words, options.parse({"size": "b", **given})) == name
+
+
+def test_login_that_was_refused_later():
+    """A kept token may end while the login has become wrong: the error says where."""
+    with (
+        pytest.raises(
+            HolodeckError, match=r"HTTP 401.*check what is in the provider's"
+        ),
+        errors.explained("The servers were not listed"),
+    ):
+        raise refusal(401)
 
 
 def test_blame_of_a_quota():

@@ -63,16 +63,16 @@ class Network:
             raise self.error
 
 
-def _given(network):
+def _given(network, locks):
     made = SimpleNamespace(network=network)
-    return floating_ip.give(made, None, "mine", {"address": "id"})
+    return floating_ip.give(made, None, "mine", {"address": "id"}, locks)
 
 
 @pytest.mark.parametrize("error", [None, refusal(412)])
-def test_give_an_address_that_is_free(error):
+def test_give_an_address_that_is_free(tmp_path, error):
     """It is taken as it was seen, and once: an answer may be of the second request."""
     network = Network(error=error)
-    assert _given(network) == "8.8.4.4"
+    assert _given(network, tmp_path) == "8.8.4.4"
     assert network.asked == [3]
 
 
@@ -84,15 +84,15 @@ def test_give_an_address_that_is_free(error):
         Network(thief="theirs", error=refusal(412)),
     ],
 )
-def test_give_an_address_of_two_servers(network):
+def test_give_an_address_of_two_servers(tmp_path, network):
     """The second server is refused; the first one keeps its address."""
     with pytest.raises(HolodeckError, match=r"8\.8\.4\.4 is at port theirs"):
-        _given(network)
+        _given(network, tmp_path)
 
 
-def test_give_an_address_that_was_taken_leaves_it_alone():
+def test_give_an_address_that_was_taken_leaves_it_alone(tmp_path):
     """Nothing is asked of an address that has a port."""
     network = Network("theirs")
     with pytest.raises(HolodeckError):
-        _given(network)
+        _given(network, tmp_path)
     assert network.asked == []

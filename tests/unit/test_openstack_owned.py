@@ -123,7 +123,7 @@ def _create(cloud, monkeypatch, error, *, made, keep=False, **more):
     monkeypatch.setattr(server, "_make", fails)
     monkeypatch.setattr(server.resolve, "server_request", lambda *_words: ({}, None))
     chosen = options.parse({"size": "b", "keep_failed": keep, **(more or _IMAGE)})
-    server.create(cloud, server.Order("web1", chosen, None, None))
+    server.create(cloud, server.Order("web1", chosen, None, None, None))
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ _CASES = {
          "provider": "local", "made": True},
         {"kind": "machine", "name": "demo-web8", "environment": "demo",
          "provider": "local", "made": False},
-        {"kind": "key", "name": "demo-web7", "environment": "demo"}],
+        {"kind": "key", "name": "demo-web7", "environment": "demo", "made": True}],
         "faults": [{"kind": "host", "name": "demo-web1", "environment": "demo",
                     "why": "has no machine; `salt-run holodeck.create demo` makes it"}],
         "removed": []}, [

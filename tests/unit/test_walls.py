@@ -233,3 +233,9 @@ def test_files_are_short(file):
     """A file is at most 300 lines, but for those with a reason."""
     lines = len(file.read_text(encoding="utf-8").splitlines())
     assert lines <= _LINES or _name(file) in _LONG
+
+
+def test_names_of_test_files_are_their_own():
+    """Pytest imports test files by their bare names: of two it would take one."""
+    names = [path.name for path in (_PACK / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -115,7 +115,7 @@ def test_minion(master, guest):
     assert destroyed.returncode == 0, destroyed.stderr
     until(lambda: master.verbs()[-1:] == ["destroyed"], "the last event")
     assert master.verbs() == [
-        "creating", "requesting", "waiting_for_ssh", "deploying", "created",
+        "creating", "requesting", "deploying", "deploy_script", "created",
         "creating", "requesting", "destroying", "destroyed",
     ]  # fmt: skip
     private = (guest.root / "etc/salt/pki/minion/minion.pem").read_text().split("\n")[1]
