@@ -39,10 +39,8 @@ def release(world, service, environment, ref, order, check=None):
     plan = plan_for(world, service, environment)
     building.check_ref(plan.service, ref)
     _check_freeze(world, plan)
-    with _held(world, plan, f"release of {ref or 'the newest commit'}") as (
-        present,
-        plan,
-    ):
+    what = f"release of {ref or 'the newest commit'}"
+    with _held(world, plan, what) as (present, plan):
         left = _left_behind(present, plan)
         run = _begun(present, plan, {"ref": ref, "kind": "release", **left, **order})
         with run.recorded():
@@ -66,10 +64,8 @@ def rollback(world, service, environment, to, order):
     """
     plan = plan_for(world, service, environment)
     _check_freeze(world, plan)
-    with _held(world, plan, f"rollback to {to or 'the release before'}") as (
-        present,
-        plan,
-    ):
+    what = f"rollback to {to or 'the release before'}"
+    with _held(world, plan, what) as (present, plan):
         left = _left_behind(present, plan)
         last = present.records.last_good(*plan.key)
         target = _rollback_target(present, plan, last, to)

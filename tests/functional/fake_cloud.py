@@ -239,10 +239,11 @@ def by(world, definition):
     return found
 
 
-def replacing(root, count=3, **rules):
+def replacing(root, count=3, balancers=1, **rules):
     """Return a world with ``old`` in service, whose releases replace the hosts."""
-    found = clouded(opened(root, count=count))
-    found = by(found, defined(count=count, strategy="replace", **rules))
+    sizes = {"count": count, "balancers": balancers}
+    found = clouded(opened(root, **sizes))
+    found = by(found, defined(strategy="replace", **sizes, **rules))
     assert started(found, OLD)["status"] == "good"
     found.fleet.steps.clear()
     found.fleet.in_service = True

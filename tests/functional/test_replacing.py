@@ -10,7 +10,16 @@ from fake_world import ORDER, hearing, newest, started, steps
 from holodeck import generations
 from holodeck.model import Hosts
 from holodeck_io.errors import HolodeckError
-from holodeck_master import keeping, locks, orphans, release, scaling, views, wishes
+from holodeck_master import (
+    keeping,
+    ledger,
+    locks,
+    orphans,
+    release,
+    scaling,
+    views,
+    wishes,
+)
 
 _OLD = ["demo-web1", "demo-web2", "demo-web3"]
 _NEW = ["demo-web4", "demo-web5", "demo-web6"]
@@ -207,6 +216,77 @@ def test_release_whose_old_hosts_are_lost_keeps_the_new_ones(world):
 
 def _refuse():
     raise RefusedError("it broke")
+
+
+def test_both_balancers_swap(tmp_path):
+    """New hosts serve at each before the old ones leave any, forth and back."""
+    world = replacing(tmp_path, balancers=2)
+    assert _release(world)["status"] == "good"
+    assert steps(world).endswith(
+        "ready web4 web5 web6; ready web4 web5 web6; drain web1 web2 web3; "
+        "drain web1 web2 web3; suite balancer1 balancer2"
+    )
+    _check_serves(world, _NEW, NEW)
+    assert _rollback(world)["status"] == "good"
+    _check_serves(world, _OLD, OLD)
+
+
+def test_release_beside_a_lost_balancer_is_undone_when_it_is_back(tmp_path):
+    """What it would still send to stays; the same command ends it afterwards."""
+    world = replacing(tmp_path, balancers=2)
+    world.fleet.faults["ready web4 web5 web6"] = lambda: _lose(world, "demo-balancer2")
+    record = _release(world)
+    assert record["status"] == "bad"
+    assert "could not be destroyed" in record["back"]["demo-web4"]
+    assert world.cloud.web == {*_OLD, *_NEW}
+    assert all(world.fleet.hosts[name].rotation for name in _OLD)
+    world.fleet.machines |= {"demo-balancer2"}
+    again = release.resume(world.present(), *_KEY)
+    assert (again["status"], again["away"]) == ("bad", [])
+    _check_serves(world, _OLD, OLD)
+
+
+def _lose(world, name):
+    world.fleet.machines -= {name}
+
+
+def test_hosts_of_others_leave_and_stay_machines(world):
+    """What this master did not make serves no more, and is nobody's to destroy."""
+    ledger.forget(world.records, "demo", ["demo-web2"])
+    addresses = {**world.records.addresses("demo"), "demo-web2": "10.0.0.9"}
+    prepared = [*world.records.environment("demo")["prepared"], "demo-web2"]
+    world.records.keep_environment("demo", prepared=prepared, addresses=addresses)
+    assert _release(world)["status"] == "good"
+    gone = keeping.expire(world.present(), now="2999-01-01T00:00:00Z")
+    assert gone == ["demo-web1", "demo-web3"]
+    assert world.cloud.web == {*_NEW, "demo-web2"}
+    [orphan], faults = orphans.find(world.present())
+    assert (orphan["name"], orphan["made"], faults) == ("demo-web2", False, [])
+    assert orphans.remove(world.present()) == []
+    assert _release(world, THIRD)["status"] == "good"
+    assert _current(world) == ["demo-web7", "demo-web8", "demo-web9"]
+
+
+@pytest.mark.parametrize("numbers", [{}, {"web": 4}])
+def test_commands_that_change_hosts_refuse_each_other(world, numbers):
+    """While hosts are replaced nobody else makes or destroys any, nor the reverse."""
+    refused = []
+
+    def meddle():
+        with pytest.raises(locks.LockedError, match=r"since .*: release of 1") as error:
+            scaling.scale(world.present(), "demo", numbers)
+        refused.append(error)
+
+    world.fleet.faults["suite web4 web5 web6"] = meddle
+    assert _release(world)["status"] == "good"
+    assert len(refused) == 1
+    _check_serves(world, _NEW, NEW)
+    with (
+        locks.held_hosts(world.opts, "demo", "holodeck.scale"),
+        pytest.raises(locks.LockedError, match=r"since .* holodeck\.scale"),
+    ):
+        _release(world, THIRD)
+    assert newest(world)["commit"] == NEW
 
 
 def test_next_release_destroys_the_kept_and_takes_their_numbers(world):
