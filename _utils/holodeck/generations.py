@@ -22,6 +22,8 @@ import datetime as dt
 
 from holodeck import names
 
+#: Which hosts are no members.
+BESIDE = ("incoming", "kept", "going")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -44,7 +46,7 @@ def placed(environment, generation):
     if not can_be_replaced(environment):
         # What was made by other rules is nobody's any more.
         return environment
-    beside = {*_numbers(generation, "incoming"), *_numbers(generation, "kept")}
+    beside = {n for which in BESIDE for n in _numbers(generation, which)}
     return _with(environment, first=generation.get("first", 1), beside=beside)
 
 
@@ -67,11 +69,6 @@ def free(count, taken):
     while clash := set(range(first, first + count)) & set(taken):
         first = max(clash) + 1
     return list(range(first, first + count))
-
-
-def number_of(host):
-    """Return the number of a web host that a profile made."""
-    return int(host.rpartition("web")[2])
 
 
 def hosts(environment, generation, which):
@@ -109,7 +106,7 @@ def leaving(generation, environment, going):
 def without(generation, environment, gone):
     """Return a generation without hosts that are gone."""
     left = dict(generation)
-    for which in ("incoming", "kept", "going"):
+    for which in BESIDE:
         numbers = [
             number
             for number in _numbers(generation, which)

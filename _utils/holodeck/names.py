@@ -211,3 +211,10 @@ def environment_of(minion, known):
 def host(environment, role, number):
     """Return the minion id of an environment's host."""
     return f"{environment}-{role}{number}"
+
+
+def host_numbers(environment, role, minions):
+    """Return the numbers of those of the minions that have a host's name."""
+    prefix = host(environment, role, "")
+    tails = [m.removeprefix(prefix) for m in minions if m.startswith(prefix)]
+    return {int(tail) for tail in tails if tail.isascii() and tail.isdecimal()}

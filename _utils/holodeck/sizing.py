@@ -2,12 +2,15 @@
 How many hosts a role has: what the definition says, or what it was scaled to. Pure.
 
 A number that somebody gave holds until the definition's own changes: what is written
-there last counts.
+there last counts. A lower one counts when somebody scales.
 """
 
 import dataclasses
 
+from holodeck import names
 from holodeck.model import HOSTS_MAX, ROLES
+
+_IN_ROTATION = ("web", "balancer")
 
 
 def wanted(environment, numbers):
@@ -71,6 +74,34 @@ def resized(environment, sizes):
         for role, group in environment.hosts.items()
     }
     return dataclasses.replace(environment, hosts=hosts)
+
+
+def with_all(environment, there):
+    """
+    Return an environment that has no fewer hosts than serve.
+
+    A lower number in the definition takes nobody out of rotation: as long as nobody has
+    scaled, releases go to those hosts too.
+
+    there
+        The names of hosts that are prepared.
+    """
+    hosts = {
+        role: _with_all(environment.name, role, group, there)
+        for role, group in environment.hosts.items()
+    }
+    return dataclasses.replace(environment, hosts=hosts)
+
+
+def _with_all(environment, role, group, there):
+    if not group.profile or role not in _IN_ROTATION:
+        return group
+    numbers = names.host_numbers(environment, role, there) - {*group.beside}
+    count = max(numbers, default=0) - group.first + 1
+    most = len(group.each) or HOSTS_MAX
+    if not group.count < count <= most:
+        return group
+    return dataclasses.replace(group, count=count, defined=_defined(group))
 
 
 def sizes_of(environment):

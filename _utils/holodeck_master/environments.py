@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from holodeck import slices
+from holodeck import generations, slices
 from holodeck_io import lock
 from holodeck_io.errors import HolodeckError
 from holodeck_master import fleet, ledger, locks, rotation, signals
@@ -103,8 +103,16 @@ def tell_balancers(world, environment):
 def _remove(world, name, hosts):
     profiles = {host: each["profile"] for host, each in hosts.items()}
     gone = world.cloud.destroy(profiles)
-    ledger.forget(world.records, name, hosts)
+    forget(world, name, hosts)
     return gone
+
+
+def forget(world, name, hosts):
+    """Forget hosts that are gone, or that are left to others."""
+    ledger.forget(world.records, name, hosts)
+    if generation := world.records.generation(name):
+        left = generations.without(generation, name, hosts)
+        world.records.keep_generation(name, left)
 
 
 def platform_of(statuses, hosts):

@@ -25,7 +25,7 @@ def join(world, environment):
         if not new:
             continue
         message = f"{', '.join(sorted(new))} to be put into rotation"
-        with locks.held(world.opts, *plan.key, message):
+        with locks.held(world.opts, *plan.key, message, heeds=False):
             _join(world, plan, new)
             ledger.join(world.records, environment.name, plan.service.name, new)
 

@@ -28,9 +28,15 @@ def of(world, plan):
 
 
 def hosts(world, environment, which="kept"):
-    """Return the names of the hosts that are ``kept``, ``incoming`` or ``going``."""
+    """
+    Return the names of the hosts that are ``kept``, ``incoming`` or ``going``.
+
+    environment
+        As it is by now: another definition may have made members of them.
+    """
     generation = world.records.generation(environment.name)
-    return generations.hosts(environment.name, generation, which)
+    found = generations.hosts(environment.name, generation, which)
+    return [host for host in found if host not in environment.members("web")]
 
 
 def end(world, environment):
@@ -41,17 +47,29 @@ def end(world, environment):
     return leaving.retire(world, environment, leaving.web(over))
 
 
-def end_unlike(world, environment, goal):
+def make_room(world, environment, goal):
     """
-    Destroy kept hosts that are not as many as would go for them; return their names.
+    Destroy hosts whose numbers are needed for members; return their names.
 
     goal
         The environment as it is to be.
+
+    Raises where a release needs them, whose runner died.
     """
-    kept = hosts(world, environment)
-    if not kept or len(kept) == goal.hosts.get("web", Hosts()).count:
+    web = goal.hosts.get("web", Hosts())
+    if len(goal.members("web")) == len(web.ids or range(web.count)):
         return []
-    return leaving.remove(world, environment, leaving.web(kept))
+    with leaving.locked(world, environment, "hosts to make room"):
+        return end(world, environment)
+
+
+def end_unlike(world, environment):
+    """Destroy kept hosts that are not as many as would go for them; return them."""
+    kept = hosts(world, environment)
+    if not kept or len(kept) == len(environment.members("web")):
+        return []
+    with leaving.locked(world, environment, "kept hosts to leave"):
+        return leaving.retire(world, environment, leaving.web(kept))
 
 
 def expire(world, now=None):
@@ -108,11 +126,13 @@ def until(world, environment, kept):
 def left_over(world, environment):
     """Return hosts that no release wants: of one that ended without them, or going."""
     generation = world.records.generation(environment.name)
-    found = generations.hosts(environment.name, generation, "going")
+    found = hosts(world, environment, "going")
     if "incoming" in generation:
-        record = world.records.find(generation["incoming"]["release"])
-        if not record or record["status"] != records.RUNNING:
-            found += generations.hosts(environment.name, generation, "incoming")
+        record = world.records.find(generation["incoming"]["release"]) or {}
+        runs = record.get("status") == records.RUNNING
+        # Nobody can resume what is placed there no more.
+        if not runs or record["service"] not in environment.services:
+            found += hosts(world, environment, "incoming")
     return found
 
 

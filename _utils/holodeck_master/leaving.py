@@ -36,44 +36,49 @@ def remove(world, environment, going):
     released there, or too few others would serve. Where one of several balancers or
     services fails after others were drained, `holodeck.create` puts them back.
     """
+    sizes = sizing.sizes_of(environment)
     with locked(world, environment, f"{_listing(going)} to leave"):
         for plan in _plans(world, environment):
-            joining.check_unfinished(world, plan)
             _check_rest(world, plan, going)
-        return retire(world, environment, going)
+        return retire(world, environment, going, sizes)
 
 
 @contextlib.contextmanager
 def locked(world, environment, message):
-    """Hold the locks of all services of an environment: none is released meanwhile."""
+    """
+    Hold the locks of all services of an environment: none is released meanwhile.
+
+    Raises too where a release has not ended, and its runner died.
+    """
     with contextlib.ExitStack() as held:
-        for service in environment.services:
-            held.enter_context(
-                locks.held(world.opts, service, environment.name, message)
-            )
+        for plan in _plans(world, environment):
+            lock = locks.held(world.opts, *plan.key, message, heeds=False)
+            held.enter_context(lock)
+            joining.check_unfinished(world, plan)
         yield
 
 
-def retire(world, environment, going):
-    """Do what :func:`remove` does, for whoever holds the locks of all services."""
+def retire(world, environment, going, sizes=None):
+    """
+    Do what :func:`remove` does, for whoever holds the locks of all services.
+
+    sizes
+        What to remember as the environment's, once they serve no more.
+    """
     name = environment.name
     world.say("leave", f"taking {_listing(going)} out of rotation")
     drain(world, environment, going)
     _give_up_addresses(world, _of_role(going, "balancer"))
     ledger.retire(world.records, name, going)
-    world.records.keep_sizes(name, sizing.sizes_of(environment))
-    generation = world.records.generation(name)
-    if generation:
+    if sizes is not None:
+        world.records.keep_sizes(name, sizes)
+    if generation := world.records.generation(name):
         # Whoever comes after a dead runner still knows who has to go.
         generation = generations.leaving(generation, name, going)
         world.records.keep_generation(name, generation)
         environment = generations.placed(environment, generation)
     environments.tell_balancers(world, environment)
-    gone = _destroy(world, name, going)
-    if generation:
-        left = generations.without(generation, name, going)
-        world.records.keep_generation(name, left)
-    return gone
+    return _destroy(world, name, going)
 
 
 def web(hosts):
@@ -81,12 +86,18 @@ def web(hosts):
     return {host: {"role": "web"} for host in hosts}
 
 
-def drain(world, environment, going):
-    """Take hosts out of rotation; raise where too few others would serve."""
+def drain(world, environment, going, *, come_what_may=False):
+    """
+    Take hosts out of rotation; raise where too few others would serve.
+
+    come_what_may
+        Go on without balancers that are lost.
+    """
     hosts = _of_role(going, "web")
     ledger.leave(world.records, environment, hosts)
     for plan in _plans(world, environment):
-        rotation.leave(world, plan, hosts, floor=_floor(plan))
+        more = {"floor": _floor(plan), "come_what_may": come_what_may}
+        rotation.leave(world, plan, hosts, **more)
 
 
 def _destroy(world, name, going):
@@ -95,8 +106,8 @@ def _destroy(world, name, going):
     ours = {host: made[host] for host in going if host in made}
     gone = environments.remove(world, name, ours) if ours else []
     if others := set(going) - set(ours):
-        world.say("leave", f"{_listing(others)}: not made by this master, and left")
-        ledger.forget(world.records, name, others)
+        world.say("leave", f"{_listing(others)}: no machine that this master made")
+        environments.forget(world, name, others)
     return gone
 
 

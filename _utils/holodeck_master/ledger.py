@@ -106,7 +106,9 @@ def retire(memory, name, hosts):
     """Note hosts that serve no more: balancers need not know them."""
 
     def change(known):
-        return {"prepared": [h for h in known["prepared"] if h not in hosts]}
+        addresses = {h: a for h, a in known["addresses"].items() if h not in hosts}
+        prepared = [h for h in known["prepared"] if h not in hosts]
+        return {"addresses": addresses, "prepared": prepared}
 
     _change(memory, name, change)
 
@@ -127,7 +129,8 @@ def listed(memory, environment):
         for host, facts in surplus(memory, environment).items()
         if facts["role"] == "web" and host in known["prepared"]
     ]
-    own = [h for h in environment.servers() if h in there or not known["prepared"]]
+    members = environment.members("web") if not known["prepared"] else []
+    own = [h for h in environment.servers() if h in there or h in members]
     return own + sorted(left)
 
 
@@ -139,6 +142,12 @@ def forget(memory, name, hosts):
         return {**_without(known, hosts), "made": made}
 
     _change(memory, name, change)
+
+
+def serving(memory, name):
+    """Return the hosts that this master made, and that may be in rotation."""
+    known = of(memory, name)
+    return [host for host in known["prepared"] if host in known["made"]]
 
 
 def surplus(memory, environment):

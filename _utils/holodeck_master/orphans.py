@@ -81,6 +81,7 @@ class _Search:
             for each in defined.values()
             for host in {*each.everybody()} - {*keeping.left_over(world, each)}
         }
+        self._own = {h for each in defined.values() for h in each.all_members()}
         self._made = {
             host: {**facts, "environment": name}
             for name in self.names
@@ -144,7 +145,7 @@ class _Search:
                 f"{facts['environment']}` makes it",
             }
             for host, facts in sorted(self._made.items())
-            if host in self._members and host not in there and not self._silent
+            if host in self._own and host not in there and not self._silent
         ]  # fmt: skip
         return lost + [
             {"kind": "provider", "name": name, "environment": "", "why": why}

@@ -6,6 +6,7 @@ service and environment. So the top file names one target, and a host's own
 pillar gets only what :py:mod:`holodeck.slices` allows.
 """
 
+import dataclasses
 import re
 
 import salt.pillar
@@ -62,7 +63,12 @@ def load(opts):
 def present(definition, memory):
     """Return a definition whose environments have the hosts that they have by now."""
     sized = sizing.sized(definition, memory.sizes())
-    return generations.applied(sized, memory.generations())
+    placed = generations.applied(sized, memory.generations())
+    environments = {
+        name: sizing.with_all(each, ledger.serving(memory, name))
+        for name, each in placed.environments.items()
+    }
+    return dataclasses.replace(placed, environments=environments)
 
 
 def _unused(opts):
@@ -175,16 +181,18 @@ def _releases(minion, environment, memory):
     Return ``{service: what a host is to run}``: the last good release.
 
     Hosts beside the current ones keep what they have; new ones get theirs from the
-    release that makes them.
+    release that makes them, and those that go none.
     """
     generation = memory.generation(environment.name)
-    kept = generation.get("kept")
-    if minion in generations.hosts(environment.name, generation, "incoming"):
+    beside = {
+        which: minion in generations.hosts(environment.name, generation, which)
+        for which in generations.BESIDE
+    }
+    kept = generation["kept"] if beside["kept"] else None
+    if beside["incoming"]:
         kept = generation["incoming"]["kept"]
-        if not kept:
-            return {}
-    elif minion not in generations.hosts(environment.name, generation, "kept"):
-        kept = None
+    if beside["going"] or (beside["incoming"] and not kept):
+        return {}
     releases = {
         name: memory.last_good(name, environment.name) for name in environment.services
     }

@@ -1,6 +1,5 @@
 """Pushes released one after the other, the newest of each branch alone."""
 
-import contextlib
 import logging
 import time
 from pathlib import Path
@@ -134,12 +133,16 @@ def _released(desk, key, push, world, teller):
             push = desk.take(key)
             teller.follow(push)
         teller.tell_forge(world, key, push["commit"])
-        # Somebody was faster, or changes the hosts; it waits for that one too.
-        with contextlib.suppress(locks.LockedError):
+        try:
             return release.release(
                 world, *key, push["branch"], _order(push), check=_Check(push)
             )
-        time.sleep(_POLL_S)
+        except locks.LockedError as error:
+            # Somebody was faster, or changes the hosts; it waits for that one too.
+            if not said:
+                world.say("waits", str(error))
+                said = True
+            time.sleep(_POLL_S)
 
 
 def _order(push):

@@ -92,7 +92,7 @@ def resume(world, service, environment):
         record = _unfinished(present, plan)
         if "verdict" not in record:
             _check_same_configuration(present, plan, record)
-            replacing.check_numbers(present, plan, record)
+            replacing.check_place(present, plan, record)
         run = _begun(present, plan, record)
         with run.recorded():
             run.ensure()
@@ -121,6 +121,8 @@ def abort(world, service, environment, user):
                 )
             return _concluded(run)
     except locks.LockedError:
+        if not locks.is_held(world.opts, *plan.key):
+            raise
         return wishes.make(world, plan.key, wishes.ABORT, user)
 
 
@@ -128,10 +130,10 @@ def abort(world, service, environment, user):
 def _held(world, plan, message):
     """Hold what nobody else may change meanwhile; yield world and plan of by now."""
     with contextlib.ExitStack() as held:
-        held.enter_context(locks.held(world.opts, *plan.key, message))
         if replacing.changes_hosts(world, plan):
             hosts = locks.held_hosts(world.opts, plan.environment.name, message)
             held.enter_context(hosts)
+        held.enter_context(locks.held(world.opts, *plan.key, message))
         # It may have waited for a scaling.
         world = world.present()
         yield world, plan_for(world, *plan.key)

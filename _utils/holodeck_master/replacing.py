@@ -9,6 +9,8 @@ write that calls it good they are the current ones.
 
 import dataclasses
 
+import salt.key
+
 from holodeck import generations, names, rollout
 from holodeck.model import IN_PLACE, REPLACE
 from holodeck_io.errors import HolodeckError
@@ -60,7 +62,7 @@ def needed(run):
     if not run.kept:
         return environment
     # Whoever goes back does not ask the hosts that went wrong.
-    return generations.turned(environment, _numbers(run.kept))
+    return generations.turned(environment, _numbers(environment, run.kept))
 
 
 def check_configuration(run, target):
@@ -81,17 +83,22 @@ def check_configuration(run, target):
         )
 
 
-def check_numbers(world, plan, record):
-    """Raise where a dead replacement was of another number of hosts than there are."""
+def check_place(world, plan, record):
+    """Raise where a dead replacement was of other hosts than there are by now."""
     incoming = keeping.of(world, plan).get("incoming", {})
     is_alike = generations.can_be_replaced(plan.environment)
     if incoming.get("release") != record["id"] or not is_alike:
         return
-    members = _numbers(plan.environment.members("web"))
+    members = _numbers(plan.environment, plan.environment.members("web"))
     if members != incoming["old"]:
         raise HolodeckError(
             f"{record['id']}: the number of web hosts has changed since it began; "
             "`holodeck.abort` it and release again."
+        )
+    if others := set(plan.environment.services) - {plan.service.name}:
+        raise HolodeckError(
+            f"{record['id']}: its new hosts are without {', '.join(sorted(others))}, "
+            "placed there since it began; `holodeck.abort` it and release again."
         )
 
 
@@ -152,29 +159,36 @@ def withdraw(run):
     They are destroyed, or kept as they were before. Those that are needed, for too few
     others serve, stay where they are.
     """
-    name, generation = run.plan.environment.name, _generation(run)
+    generation, words = _generation(run), {}
+    if not ("incoming" in generation or run.record.get("strategy") == REPLACE):
+        return words
+    name = run.plan.environment.name
     again = [h for which in ("incoming", "going")
              for h in generations.hosts(name, generation, which)]  # fmt: skip
-    if not again:
-        return {}
-    try:
-        words = _withdrawn(run, leaving.web(again))
-    except HolodeckError as error:
-        words = f"could not be destroyed: {error}"
-    run.note("back", again, words)
-    return dict.fromkeys(again, words)
+    if again:
+        try:
+            words = _withdrawn(run, again)
+        except HolodeckError as error:
+            words = dict.fromkeys(again, f"could not be destroyed: {error}")
+    for host, word in words.items():
+        run.note("back", [host], word)
+    return words
 
 
-def _withdrawn(run, going):
+def _withdrawn(run, hosts):
     world, environment = _place(run)
-    generation = _generation(run)
+    generation, going = _generation(run), leaving.web(hosts)
+    # Nobody is destroyed to whom a balancer may send requests; but none of those that
+    # answer has to go on with it.
+    leaving.drain(world, environment, going, come_what_may=True)
     if not generation.get("incoming", {}).get("kept"):
+        made = ledger.of(world.records, environment.name)["made"]
         leaving.retire(world, environment, going)
-        return "is destroyed"
+        return {h: "is destroyed" if h in made else "was not made" for h in hosts}
     leaving.drain(world, environment, going)
     kept = generation.pop("incoming")["kept"]
     world.records.keep_generation(environment.name, {**generation, "kept": kept})
-    return "is kept as before"
+    return dict.fromkeys(hosts, "is kept as before")
 
 
 def _made(run):
@@ -206,14 +220,14 @@ def _choose(run):
     """
     world, environment = _place(run)
     kept = _generation(run).get("kept") if run.kept else None
-    numbers = _numbers(run.kept)
+    numbers = _numbers(environment, run.kept)
     if not kept:
         keeping.end(world, environment)
         numbers = _free(run)
     generation = {k: v for k, v in _generation(run).items() if k != "kept"}
     incoming = {
         "numbers": numbers,
-        "old": _numbers(run.hosts),
+        "old": _numbers(environment, run.hosts),
         "release": run.record["id"],
         "kept": kept,
     }
@@ -223,19 +237,24 @@ def _choose(run):
 
 
 def _free(run):
-    """Return numbers of which neither this master nor the provider knows a machine."""
-    world, environment = run.world, keeping.present(*_place(run))
-    made = ledger.of(world.records, environment.name)["made"].items()
-    there = {host for host, facts in made if facts["role"] == "web"}
-    taken = set(_numbers([*there, *environment.servers()]))
-    profile = environment.hosts["web"].profile
+    """Return numbers of which nobody here knows a machine: master, provider, pillar."""
+    world = run.world.present()
+    placed = world.definition.environments
+    environment = placed[run.plan.environment.name]
+    names_of_all = [
+        *ledger.of(world.records, environment.name)["made"],
+        *(host for each in placed.values() for host in each.everybody()),
+        *salt.key.get_key(world.opts).list_keys()["minions"],
+    ]
+    web = environment.hosts["web"]
+    taken = {*_numbers(environment, names_of_all), *web.beside}
     while True:
-        numbers = generations.free(len(run.hosts), taken)
+        numbers = generations.free(web.count, taken)
         hosts = generations.turned(environment, numbers).members("web")
-        known = world.cloud.known(dict.fromkeys(hosts, profile))
+        known = world.cloud.known(dict.fromkeys(hosts, web.profile))
         if not known:
             return numbers
-        taken |= set(_numbers(known))
+        taken |= {*_numbers(environment, known)}
 
 
 def _prove(run, fresh):
@@ -275,5 +294,5 @@ def _place(run):
     return run.world, run.plan.environment
 
 
-def _numbers(hosts):
-    return sorted(map(generations.number_of, hosts))
+def _numbers(environment, hosts):
+    return sorted(names.host_numbers(environment.name, "web", hosts))

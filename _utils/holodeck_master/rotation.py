@@ -28,15 +28,23 @@ def drain(world, plan, hosts, *, floor, come_what_may=False, cut=False):
     return _balance(world, plan, "drain", hosts, seconds, come_what_may, **more)
 
 
-def leave(world, plan, hosts, *, floor):
+def leave(world, plan, hosts, *, floor, come_what_may=False):
     """
-    Take hosts out at every balancer that sends requests to them, and knows them.
+    Take hosts out at every balancer that has them in rotation, up or down.
 
     floor
         How many others have to serve; else nothing is done.
+    come_what_may
+        Go on without lost balancers.
     """
+    replies = ask_balancers(world, plan)
+    heard = {name: reply for name, reply in replies.items() if not reply.lost}
+    heard = heard if come_what_may else replies
+    if not all(reply.ok for reply in heard.values()):
+        raise fleet.CallFailedError("balancer.status", heard)
     there = {
-        name: pool & set(hosts) for name, pool in serving_each(world, plan).items()
+        name: {host for host in hosts if _is_inside(plan, reply, host)}
+        for name, reply in heard.items()
     }
     _drain_there(world, plan, there, plan.rules.drain_s, floor=floor, cut=False)
 
@@ -125,6 +133,12 @@ def serving(plan, reply):
     """Return the hosts that a balancer sends requests to, by its reply."""
     servers = reply.value[plan.service.name].items()
     return {name for name, server in servers if server["status"].startswith("UP")}
+
+
+def _is_inside(plan, reply, host):
+    """Tell whether a balancer would send requests to a host as soon as it is well."""
+    server = reply.value[plan.service.name].get(host)
+    return bool(server) and not server["status"].startswith(("DRAIN", "MAINT"))
 
 
 def _drain_there(world, plan, there, seconds, **more):

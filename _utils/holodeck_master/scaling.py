@@ -25,7 +25,7 @@ def create(world, name):
     with locks.held_hosts(world.opts, name, "holodeck.create"):
         world = world.present()
         environment = world.definition.environments[name]
-        if keeping.end_unlike(world, environment, environment):
+        if keeping.make_room(world, environment, environment):
             world = world.present()
         return _converge(world, world.definition.environments[name])
 
@@ -50,11 +50,13 @@ def scale(world, name, numbers):
         sizes = {**sizing.sizes_of(environment), **wanted} if numbers else {}
         goal = sizing.resized(environment, sizes)
         _check_owners(world, goal)
-        ended = keeping.end_unlike(world, environment, goal)
-        if ended:
+        room = keeping.make_room(world, environment, goal)
+        if room:
             world, goal = world.present(), keeping.present(world, goal)
         found = _scale(world, goal)
-        return {**found, "destroyed": [*ended, *found["destroyed"]]}
+        world = world.present()
+        ended = keeping.end_unlike(world, world.definition.environments[name])
+        return {**found, "destroyed": sorted([*room, *found["destroyed"], *ended])}
 
 
 def _scale(world, goal):

@@ -6,6 +6,7 @@ Then the rest, as many at once as the pool's floor allows.
 """
 
 from holodeck import names, rollout
+from holodeck.model import REPLACE
 from holodeck_io.errors import HolodeckError
 from holodeck_master import rotation, stages
 
@@ -113,7 +114,9 @@ class _Journey:
     def _together(self, hosts, switched):
         run = self._run
         here = (run.world, run.plan, hosts)
-        stays = not switched and (run.last or all(_still_serves(run, h) for h in hosts))
+        # A replacement has left the old ones as they were, whatever that was.
+        is_whole = run.last or run.record.get("strategy") == REPLACE
+        stays = not switched and (is_whole or all(_still_serves(run, h) for h in hosts))
         # The last one that serves is restarted in rotation: its requests wait, or are
         # tried again, where an empty pool would refuse them.
         if not stays and not (switched and run.last and self._is_last_one(hosts)):

@@ -25,7 +25,10 @@ def make(world, key, word, user):
     is nothing to promote.
     """
     where = " in ".join(key)
-    if not locks.is_held(world.opts, *key):
+    owner = locks.owner(world.opts, *key)
+    if owner and not owner["heeds"]:
+        raise HolodeckError(f"{where}: no release runs; {owner['message']}, just now.")
+    if not owner:
         raise HolodeckError(
             f"{where}: no release runs; `salt-run holodeck.history {' '.join(key)}` "
             "shows how the last one ended."

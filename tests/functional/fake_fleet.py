@@ -242,12 +242,14 @@ class Fleet:
         return [{"commit": new, "subject": LABELS[new]}]
 
     def _balancer_status(self, host, backend="guestbook"):
+        up = self._serving()
         return {
             backend: {
-                name: {"status": "UP" if name in self._serving() else "DRAIN"}
-                for name in self.hosts
+                name: {"status": "UP" if name in up else "DOWN" if host.rotation else
+                       "DRAIN"}
+                for name, host in self.hosts.items()
             }
-        }
+        }  # fmt: skip
 
     def _state_apply(self, host, mods, queue):
         assert queue, "a highstate may run just then"

@@ -116,17 +116,24 @@ def test_back_to_the_definition(world):
 
 
 def test_definition_that_changes_wins(world):
-    """A number holds over the count that it was given over, and over no later one."""
+    """
+    A number holds over the count that it was given over, and over no later one.
+
+    Who is there by then is released to, until somebody scales.
+    """
     _scale(world, web=5)
     demo = world.definition.environments["demo"]
     hosts = {**demo.hosts, "web": dataclasses.replace(demo.hosts["web"], count=4)}
     written = {"demo": dataclasses.replace(demo, hosts=hosts)}
     definition = dataclasses.replace(world.definition, environments=written)
     world = dataclasses.replace(world, definition=definition)
-    assert _now(world).definition.environments["demo"].members("web") == _web(
-        1, 2, 3, 4
-    )
+    demo = _now(world).definition.environments["demo"]
+    assert sizing.scaled(demo) == {"web": [5, 4]}
+    assert started(_now(world), NEW)["status"] == "good"
+    assert {world.fleet.hosts[name].commit for name in _serving(world)} == {NEW}
     assert _scale(world)["destroyed"] == _web(5)
+    demo = _now(world).definition.environments["demo"]
+    assert demo.members("web") == _web(1, 2, 3, 4)
 
 
 def test_destroyed_and_created_again(world):
@@ -370,8 +377,7 @@ def test_no_more_than_there_are_machines(world):
 def test_orphans_of_a_runner_that_died(world):
     """What was made and has no host is found, and goes after it has left rotation."""
     _scale(world, web=4)
-    # A definition of three again, and nobody has scaled.
-    world.records.keep_sizes("demo", {})
+    _forget_number(world)
     found, faults = orphans.find(_now(world))
     assert faults == []
     assert [(o["kind"], o["name"], o["made"]) for o in found] == [
@@ -380,6 +386,12 @@ def test_orphans_of_a_runner_that_died(world):
     assert orphans.remove(_now(world)) == _web(4)
     assert world.fleet.dangers == []
     assert orphans.find(_now(world)) == ([], [])
+
+
+def _forget_number(world):
+    """Have three hosts again; the fourth is there, and its balancer still has it."""
+    world.records.keep_sizes("demo", {})
+    ledger.retire(world.records, "demo", ["demo-web4"])
 
 
 def test_orphans_of_others_stay(world):
@@ -406,7 +418,7 @@ def test_key_without_a_machine(world):
     """That of a host that this master made is deleted on request; others' stay."""
     _scale(world, web=4)
     world.cloud.all -= {"demo-web4"}
-    world.records.keep_sizes("demo", {})
+    _forget_number(world)
     for name in ("demo-web4", "demo-web7", "demo-web1", "database1"):
         _accept(world, name)
     found, _ = orphans.find(world)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holodeck import generations
+from holodeck import generations, names
 from holodeck.model import Definition, Environment, Hosts, Placement
 
 _INCOMING = {"numbers": [4, 5], "old": [1, 2], "release": "g.demo.2", "kept": None}
@@ -103,9 +103,10 @@ def test_until_is_written_as_records_write_times():
     assert generations.until(_KEPT, 0) == _KEPT["since"]
 
 
-def test_number_of_a_host_of_any_environment():
-    """Also where the environment's own name looks like a role."""
-    assert generations.number_of("web-web12") == 12
+def test_numbers_of_an_environments_hosts_alone():
+    """Also where its own name looks like a role, and beside odd names."""
+    odd = ["web-web12", "web-web", "web-webx", "web-web1x", "web2", "other-web3"]
+    assert names.host_numbers("web", "web", odd) == {12}
 
 
 def test_applied_leaves_environments_without_a_generation():
@@ -117,11 +118,11 @@ def test_applied_leaves_environments_without_a_generation():
 
 
 def test_leaving_remembers_who_is_still_to_go():
-    """They are beside nobody any more, and not forgotten before they are gone."""
+    """They have their numbers until they are gone."""
     generation = {"first": 4, "kept": _KEPT}
     found = generations.leaving(generation, "demo", ["demo-web1", "demo-web2", "x"])
     assert found == {"first": 4, "going": {"numbers": [1, 2]}}
     assert generations.leaving(found, "demo", ["demo-web9"]) == found
-    assert generations.placed(_environment(), found).role_of("demo-web1") is None
+    assert generations.placed(_environment(), found).hosts["web"].beside == (1, 2)
     gone = {"demo-web1", "demo-web2"}
     assert generations.without(found, "demo", gone) == {"first": 4}
