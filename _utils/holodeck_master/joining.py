@@ -71,7 +71,9 @@ def _join(world, plan, new):
     web, pools = plan.environment.members("web"), rotation.serving_each(world, plan)
     serving = set().union(*pools.values())
     blank = [pool for balancer, pool in pools.items() if balancer in new]
-    fresh = [host for host in web if host in new]
+    # Where no balancer is left to say who serves, every host proves itself anew.
+    is_anew = bool(pools) and len(blank) == len(pools)
+    fresh = [host for host in web if is_anew or host in new]
     unknown = {h for h in serving if any(h not in pool for pool in blank)}
     left = [h for h in web if h in fresh or h in unknown]
     code = {"commit": last["commit"]}

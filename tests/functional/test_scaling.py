@@ -98,6 +98,20 @@ def test_new_balancer_sends_to_those_that_serve(world):
     assert _serving(world) == _web(1, 2)
 
 
+def test_only_balancer_made_anew_sends_to_all_that_prove_themselves(world):
+    """Nobody is left who knows who served: every host passes the suite again."""
+    world.cloud.lose(["demo-balancer1"])
+    for host in world.fleet.hosts.values():
+        # HAProxy's state went with the machine.
+        host.rotation = False
+    world.fleet.in_service = False
+    assert _scale(world)["created"] == ["demo-balancer1"]
+    assert _steps(world) == (
+        "stage tester1 old; suite web1 web2 web3; ready web1 web2 web3; suite balancer1"
+    )
+    assert _serving(world) == _web(1, 2, 3)
+
+
 def test_balancer_gives_up_its_address_first(world):
     """A balancer that goes has no connection any more when it is destroyed."""
     _scale(world, balancer=2)
