@@ -62,9 +62,14 @@ class _Links(SphinxTransform):
 def _section(app, env, node, child):
     """Return the link to a section of another document: `releases.rst#drift`."""
     document, _, part = node["reftarget"].partition("#")
-    if part and document in env.found_docs and part in env.get_doctree(document).ids:
-        return make_refnode(app.builder, node["refdoc"], document, part, child)
-    return None
+    if document not in env.found_docs:
+        return None
+    section = env.get_doctree(document).ids.get(part)
+    if section is None:
+        return None
+    if not node["refexplicit"]:
+        child = nodes.inline("", section.next_node(nodes.title).astext())
+    return make_refnode(app.builder, node["refdoc"], document, part, child)
 
 
 def _called(_app, domain, _objtype, content):
