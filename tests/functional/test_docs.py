@@ -1,4 +1,4 @@
-"""The documentation: what it builds from, and whether it holds what it promises."""
+"""The documentation builds, and has what it promises."""
 
 import ast
 import re
