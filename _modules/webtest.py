@@ -91,8 +91,8 @@ def run(
     on each target. At most 256 KiB; ``truncated`` says when something was cut.
     ``report`` is the path of the full JSON lines on this minion.
 
-    Raises :class:`SaltInvocationError` for wrong arguments and
-    :class:`HolodeckError` when the tester lacks what the run needs.
+    Raises ``SaltInvocationError`` for wrong arguments and
+    :class:`~holodeck_io.errors.HolodeckError` when the tester lacks what the run needs.
 
     CLI Example:
 
@@ -190,8 +190,8 @@ def contract(
     the full reports on this minion. Operations that were not reached in time make it a
     ``timeout``.
 
-    Raises :class:`SaltInvocationError` for wrong arguments and
-    :class:`HolodeckError` when the tester lacks what the run needs.
+    Raises ``SaltInvocationError`` for wrong arguments and
+    :class:`~holodeck_io.errors.HolodeckError` when the tester lacks what the run needs.
 
     CLI Example:
 

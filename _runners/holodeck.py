@@ -239,7 +239,7 @@ def promote(service="", env="", **options):
 
 def freeze(service="", env="", message="", **options):
     """
-    Refuse every release and rollback of a service, until ``holodeck.unfreeze``.
+    Refuse every release, rollback and resume of a service, until ``holodeck.unfreeze``.
 
     service
         The service's name in pillar.

@@ -9,7 +9,7 @@ def deployed(name, commit, deployment=None, timeout_s=60, busy=False):
     """
     Ensure that service X runs at commit Y.
 
-    The bundle must be installed; require :py:func:`bundle.installed`. When
+    The bundle must be installed; require ``bundle.installed``. When
     the host runs that commit with the released configuration nothing is
     touched: a changed configuration reaches a host by a release alone, which
     tests it before it gets traffic.
