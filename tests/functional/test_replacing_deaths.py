@@ -333,10 +333,7 @@ def test_abort_while_it_runs_destroys_the_new_hosts(tmp_path):
 def test_rollback_after_a_dead_replacement_brings_all_back(tmp_path):
     """Without a target it goes to what served before, on the hosts that have it."""
     world = replacing(tmp_path)
-    world.fleet.faults["suite balancer1"] = Killed()
-    with pytest.raises(Killed):
-        _release(world)
-    world.fleet.dead = False
+    _kill_at(world, "suite balancer1")
     record = _rollback(world)
     assert (record["status"], record["to"]) == ("good", "guestbook.demo.1")
     assert world.cloud.web == {*_OLD}
@@ -346,10 +343,7 @@ def test_rollback_after_a_dead_replacement_brings_all_back(tmp_path):
 def test_expire_leaves_a_dead_replacement_alone(tmp_path):
     """Its hosts are for whoever resumes or aborts it."""
     world = replacing(tmp_path)
-    world.fleet.faults["suite balancer1"] = Killed()
-    with pytest.raises(Killed):
-        _release(world)
-    world.fleet.dead = False
+    _kill_at(world, "suite balancer1")
     assert keeping.expire(world.present(), now="2999-01-01T00:00:00Z") == []
     assert orphans.find(world.present()) == ([], [])
     release.abort(world.present(), *_KEY, "ann")
