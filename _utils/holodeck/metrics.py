@@ -18,29 +18,30 @@ def exposition(places):
         as in :mod:`holodeck.tally`, the last whether a process releases there. A place
         whose records cannot be read has ``"error"`` in their stead.
     """
-    lines = []
+    lines, named = [], [(_place(place), place) for place in places]
     for name, kind, words, samples in _FAMILIES:
-        lines += [f"# HELP {name} {_help(words)}", f"# TYPE {name} {kind}"]
-        for place in places:
-            own = {key: place[key] for key in ("service", "environment")}
-            lines += [
-                f"{name}{{{_labels({**own, **more})}}} {value}"
-                for more, value in samples(place)
-            ]
+        lines += [f"# HELP {name} {_escaped(words)}", f"# TYPE {name} {kind}"]
+        lines += [
+            f"{name}{{{','.join([own, *_labels(more)])}}} {value}"
+            for own, place in named
+            for more, value in samples(place)
+        ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _help(text):
-    return text.replace("\\", r"\\").replace("\n", r"\n")
+def _place(place):
+    own = {key: place[key] for key in ("service", "environment")}
+    return ",".join(_labels(own))
 
 
 def _labels(labels):
-    return ",".join(f'{name}="{_value(text)}"' for name, text in labels.items())
+    for name, text in labels.items():
+        value = _escaped(str(text)).replace('"', r"\"")
+        yield f'{name}="{value}"'
 
 
-def _value(text):
-    """Return a label's value; what Prometheus reads as a sign is escaped."""
-    return _help(str(text)).replace('"', r"\"")
+def _escaped(text):
+    return text.replace("\\", r"\\").replace("\n", r"\n")
 
 
 def _readable(place):
