@@ -266,6 +266,12 @@ def _report(paths):
     return "\n".join(paths.values())
 
 
+def _metrics(found):
+    if "file" in found:
+        return f"Written: {found['file']}"
+    return found["text"].rstrip("\n")
+
+
 def _created(found):
     """Say what was made and what goes, and which hosts there are now."""
     lines = []
@@ -331,6 +337,7 @@ _RENDERERS = {
     "plan": _plan,
     "report": _report,
     "test": _test,
+    "metrics": _metrics,
     "create": _created,
     "scale": _created,
     "check": _checked,

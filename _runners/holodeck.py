@@ -17,6 +17,7 @@ from holodeck_master import (
     environments,
     ephemeral,
     keeping,
+    measuring,
     orphans,
     pushes,
     pushing,
@@ -257,7 +258,9 @@ def freeze(service="", env="", message="", **options):
 
     def work(world):
         facts = {**_order(message), "since": records.now()}
-        world.records.keep_freeze(*_placed(world, service, env), **facts)
+        key = _placed(world, service, env)
+        world.records.keep_freeze(*key, **facts)
+        measuring.keep(world, *key)
         return facts
 
     return _answer("freeze", options, work)
@@ -280,7 +283,9 @@ def unfreeze(service="", env="", **options):
     """
 
     def work(world):
-        world.records.keep_freeze(*_placed(world, service, env))
+        key = _placed(world, service, env)
+        world.records.keep_freeze(*key)
+        measuring.keep(world, *key)
         return {}
 
     return _answer("unfreeze", options, work)
@@ -410,6 +415,37 @@ def report(release_id="", **options):
         return reports.write(world, _needed("release_id", release_id))
 
     return _answer("report", options, work)
+
+
+def metrics(file="", **options):
+    """
+    Print what releases come to, as Prometheus reads it.
+
+    Releases write the file that the definition names by themselves, when they begin
+    and end; docs/metrics.rst has what is in it.
+
+    file
+        Write this file instead, its whole path: all at once, for everybody to read.
+
+    Returns ``{"text"}``, or ``{"file"}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.metrics
+        salt-run holodeck.metrics file=/var/lib/prometheus/node-exporter/holodeck.prom
+    """
+
+    def work(world):
+        if not file:
+            return {"text": measuring.text(world)}
+        if not Path(str(file)).is_absolute():
+            raise HolodeckError(f"file {file!r}: should be a whole path, from / on.")
+        measuring.write(world, file)
+        return {"file": file}
+
+    return _answer("metrics", options, work)
 
 
 def test(service="", env="", **options):

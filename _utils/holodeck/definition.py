@@ -5,6 +5,7 @@ What services and environments are made of, read from pillar and checked.
 """
 
 import ipaddress
+import re
 
 from holodeck import (
     fields,
@@ -42,6 +43,7 @@ def parse(data):
     }
     _check_signing(root.get("signing"), faults)
     _check_indexes(root.get("indexes", []), faults)
+    measured = schema.mapping(root.get("metrics", {}), "metrics", _METRICS, faults)
     if not faults:
         _cross_check(services, environments, faults)
     if faults:
@@ -54,6 +56,7 @@ def parse(data):
         {name: each for name, each in environments.items() if each.ephemeral},
         indexes=tuple(root.get("indexes", ())),
         signing=root.get("signing"),
+        metrics=measured,
     )
 
 
@@ -261,7 +264,10 @@ _ROOT = {
     "environments": schema.Key(schema.table(), required=True),
     "indexes": schema.Key(schema.sequence(dict)),
     "signing": schema.Key(schema.table()),
+    "metrics": schema.Key(schema.table()),
 }
+# As node exporter takes files: those alone.
+_METRICS = {"file": schema.Key(schema.text(re.compile(r"/.+\.prom")))}
 _SIGNING = {
     "key": schema.Key(_text, required=True),
     "public_keys": schema.Key(_text, required=True),

@@ -232,6 +232,7 @@ class Definition:
     templates: dict = field(default_factory=dict)
     indexes: tuple = ()
     signing: dict | None = None
+    metrics: dict = field(default_factory=dict)
 
     def placement(self, service, environment):
         """

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import salt.config
-import salt.utils.event
 
 from holodeck import commit_status, names
 from holodeck_io.errors import HolodeckError
@@ -18,12 +17,13 @@ from holodeck_master import (
     records,
     registry,
     release,
+    telling,
 )
 from holodeck_master.run import RefusedReleaseError
 from holodeck_master.world import World
 
 log = logging.getLogger(__name__)
-#: What the tags of this pack's own events begin with; service and environment follow.
+#: What the tags of what pushers are told begin with; service and environment follow.
 TAG = "holodeck/push"
 
 _POLL_S = 1
@@ -51,16 +51,9 @@ def main(conf_file, pack_home, service, environment):
 
 
 def announcer(opts, key):
-    """Return what fires an event of a place on the master's bus, and never fails."""
-    bus = salt.utils.event.get_event("master", opts=opts, listen=False)
-
-    def announce(facts):
-        try:
-            bus.fire_event(facts, "/".join([TAG, *key]))
-        except Exception:  # a master that is just being restarted
-            log.warning("An event was not fired.", exc_info=True)
-
-    return announce
+    """Return what fires what pushers of a place are told as an event."""
+    announce = telling.announcer(opts)
+    return lambda facts: announce("/".join([TAG, *key]), facts)
 
 
 def work_off(opts, key, open_world, announce=lambda _facts: None):

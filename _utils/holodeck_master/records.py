@@ -13,12 +13,11 @@ import salt.cache
 from salt.exceptions import SaltCacheError, SaltDeserializationError
 
 from holodeck import generations
+from holodeck.tally import ABORTED, BAD, GOOD, ROLLED_BACK, RUNNING
 from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
 from holodeck_master import keyed
 
-GOOD, BAD, RUNNING = "good", "bad", "running"
-ROLLED_BACK, ABORTED = "rolled-back", "aborted"
 _DIGITS = 6
 
 
@@ -60,7 +59,7 @@ class Records:
     def _counting(self, service, environment):
         """Yield the highest number of a record, and of a reserved one too."""
         with lock.held(self._home / "holodeck" / "locks" / "numbers"):
-            last = max(map(int, self._keys(service, environment)), default=0)
+            last = max(self.numbers(service, environment), default=0)
             kept = self._read("holodeck/reserved", f"{environment}.{service}")
             yield last, max(last, kept or 0)
 
@@ -83,7 +82,7 @@ class Records:
     def save(self, record):
         """Keep a record as it is now."""
         bank = _bank(record["service"], record["environment"])
-        self._keep(bank, f"{record['number']:0{_DIGITS}d}", record)
+        self._keep(bank, _key(record["number"]), record)
 
     def history(self, service, environment):
         """Return the records of a service in an environment, newest first."""
@@ -113,19 +112,22 @@ class Records:
 
     def _newest_first(self, service, environment):
         """Yield records as they are asked for: each is read from the cache."""
-        bank = _bank(service, environment)
-        for key in sorted(self._keys(service, environment), reverse=True):
-            if record := self._read(bank, key):
+        for number in reversed(self.numbers(service, environment)):
+            if record := self.numbered(service, environment, number):
                 yield record
 
-    def _keys(self, service, environment):
+    def numbers(self, service, environment):
         """
-        Return the keys of the records of a service in an environment.
+        Return the numbers of a place's records, lowest first.
 
         Salt's localfs lists too what a process left that was killed as it wrote.
         """
         listed = self._cache.list(_bank(service, environment))
-        return [key for key in listed if str(key).isdecimal()]
+        return sorted(int(key) for key in listed if str(key).isdecimal())
+
+    def numbered(self, service, environment, number):
+        """Return the record of that number, or ``None``."""
+        return self._read(_bank(service, environment), _key(number)) or None
 
     def unfinished(self, service, environment):
         """Return the newest record when it is of a release that has not ended."""
@@ -145,8 +147,7 @@ class Records:
         place = self._read("holodeck/ids", release)
         if not place:
             return None
-        key = f"{place['number']:0{_DIGITS}d}"
-        return self._read(_bank(place["service"], place["environment"]), key) or None
+        return self.numbered(place["service"], place["environment"], place["number"])
 
     def last_good(self, service, environment):
         """Return the newest record that is good, or ``None``."""
@@ -156,14 +157,10 @@ class Records:
     def verdict(self, service, environment, deployment):
         """Return the newest record that says whether a deployment is good, or bad."""
         ended = {GOOD, BAD, ROLLED_BACK}
-        return next(
-            (
-                record
-                for record in self._newest_first(service, environment)
-                if record.get("deployment") == deployment and record["status"] in ended
-            ),
-            None,
-        )
+        for record in self._newest_first(service, environment):
+            if record.get("deployment") == deployment and record["status"] in ended:
+                return record
+        return None
 
     def was_given_up(self, last):
         """
@@ -293,6 +290,10 @@ def now():
 
 def _id(service, environment, number):
     return f"{service}.{environment}.{number}"
+
+
+def _key(number):
+    return f"{number:0{_DIGITS}d}"
 
 
 def _bank(service, environment):

@@ -26,6 +26,7 @@ from holodeck_master import (
     signals,
     stages,
     story,
+    telling,
     way_back,
 )
 
@@ -62,7 +63,7 @@ class Run:
         self.hosts = plan.environment.members("web")
         self._forget_who_is_gone()
         self.statuses, self.tested, self.kept, self.standby = {}, [], [], ""
-        self._order = 0
+        self._order, self._is_told = 0, False
         if last and world.records.was_given_up(last):
             # Hosts may have other bytes in its place.
             self.last, self.homeless = None, f"{self.no_way()} was given up"
@@ -228,6 +229,9 @@ class Run:
             # Only now: what they left is noted in this one.
             self.world.records.bury(*self.plan.key, but=self.record["id"])
         self.save()
+        if not self._is_told:
+            self._is_told = True
+            telling.tell(self.world, self.record, telling.BEGIN)
 
     def no_way(self):
         """Return the beginning of why nobody can go back."""
@@ -273,6 +277,7 @@ class Run:
             self.story.save(self.record["id"])
         self.record |= {"status": status, "ended": records.now()}
         self.save()
+        telling.tell(self.world, self.record, telling.END)
 
     @contextlib.contextmanager
     def phase(self, name):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holodeck_io import pack
-from holodeck_master import cloud, fleet, pillar, records, store
+from holodeck_master import cloud, fleet, pillar, records, store, telling
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class World:
     say: Callable
     pack: str
     texts: Path
+    announce: Callable
 
     @classmethod
     def open(cls, opts, say, pack_home):
@@ -41,6 +42,7 @@ class World:
             say=say,
             pack=pack.digest(pack_home / "_modules"),
             texts=pack_home / "salt/holodeck/files",
+            announce=telling.announcer(opts),
         )
 
     def present(self):

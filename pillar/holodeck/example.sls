@@ -63,6 +63,10 @@ holodeck:
   # the administrator puts into /etc/holodeck/gnupg there, without a passphrase.
   #   signing: {key: 0123…, public_keys: …}
 
+  # What releases come to, for Prometheus: the file is written at each begin and end;
+  # docs/metrics.rst.
+  #   metrics: {file: /var/lib/prometheus/node-exporter/holodeck.prom}
+
   environments:
 
     demo:

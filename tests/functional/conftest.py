@@ -5,7 +5,8 @@ import salt._logging
 from bundle_builder import Place
 from bundle_host import Host
 from fake_fleet import OLD
-from fake_world import opened, started
+from fake_world import opened, served, started
+from metrics_text import measuring_world
 
 # Salt keeps what is logged for a handler of its own, and prints it at the exit.
 salt._logging.shutdown_temp_handler()
@@ -25,6 +26,19 @@ def world(fresh):
     fresh.fleet.steps.clear()
     fresh.fleet.in_service = True
     return fresh
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Where node exporter looks."""
+    return tmp_path / "node-exporter.d" / "holodeck.prom"
+
+
+@pytest.fixture
+def measured(tmp_path, file):
+    """A world with the old commit in service, which writes its metrics from now on."""
+    file.parent.mkdir()
+    return measuring_world(served(tmp_path), file)
 
 
 @pytest.fixture

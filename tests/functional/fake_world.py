@@ -81,6 +81,7 @@ def opened(root, greeting="hello", count=3, balancers=1, **rules):
         say=lambda phase, message: None,
         pack="p",
         texts=_TEXTS,
+        announce=lambda tag, facts: None,
     )
 
 

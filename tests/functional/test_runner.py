@@ -1,5 +1,6 @@
 """The runner as Salt loads it: options, and answers that end with the right status."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import salt.loader
 
 _PACK = Path(__file__).parents[2]
 _FUNCTIONS = ("release", "rollback", "status", "plan", "history", "show", "test",
-              "create", "destroy")  # fmt: skip
+              "create", "destroy", "metrics")  # fmt: skip
 
 
 @pytest.fixture
@@ -42,3 +43,32 @@ def test_salts_own_options_are_not_refused(runner, name):
     answer = runner[f"holodeck.{name}"](__pub_user="root")
     assert answer["data"]["retcode"] == 1
     assert "nothing is defined for the id" in answer["data"]["error"]
+
+
+@pytest.fixture
+def defined(runner, tmp_path):
+    """The runner's functions, on a master that defines a service in an environment."""
+    pillar = tmp_path / "pillar"
+    pillar.mkdir()
+    document = {"services": {}, "environments": {"demo": {"hosts": {}}}}
+    pillar.joinpath("top.sls").write_text("base: {holodeck: [holodeck]}")
+    pillar.joinpath("holodeck.sls").write_text(json.dumps({"holodeck": document}))
+    return runner
+
+
+def test_metrics_are_printed_or_written(defined, tmp_path):
+    """Without a file they are the answer; with one they are in it, and nowhere else."""
+    text = defined["holodeck.metrics"]()["data"]["metrics"]["text"]
+    assert "# TYPE holodeck_release_state gauge" in text
+    file = tmp_path / "x.prom"
+    answer = defined["holodeck.metrics"](file=str(file))["data"]
+    assert answer == {"kind": "metrics", "metrics": {"file": str(file)}}
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("file", ["x.prom", 7, "/nowhere/x.prom"])
+def test_metrics_that_cannot_be_written_end_with_a_failure(defined, file):
+    """A file that is none is named, and the exit status is not 0."""
+    answer = defined["holodeck.metrics"](file=file)["data"]
+    assert answer["retcode"] == 1
+    assert str(file) in answer["error"]

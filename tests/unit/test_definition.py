@@ -513,6 +513,29 @@ def test_parse_refuses_hosts_that_cannot_be_replaced(path, value, why):
 _KEY = "0123456789ABCDEF0123456789ABCDEF01234567"
 
 
+def test_parse_takes_a_file_for_metrics():
+    """The file is one that node exporter takes; without one nothing is written."""
+    found = definition.parse({**_LEGAL, "metrics": {"file": "/var/lib/x/y.prom"}})
+    assert found.metrics == {"file": "/var/lib/x/y.prom"}
+    assert definition.parse(_LEGAL).metrics == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ({"file": "x.prom"}, "metrics/file: 'x.prom' does not match"),
+        ({"file": "/x.txt"}, "metrics/file: "),
+        ({"file": 7}, "metrics/file: should be text"),
+        ({"path": "/x.prom"}, "metrics/path: is unknown"),
+        ("/x.prom", "holodeck/metrics: should be a mapping"),
+    ],
+)
+def test_parse_refuses_another_file_for_metrics(value, fault):
+    """A relative path, or a name that node exporter passes over, is a fault."""
+    faults = _faults({**_LEGAL, "metrics": value})
+    assert any(found.startswith(fault) for found in faults), faults
+
+
 def test_parse_takes_signing_and_indexes():
     """Who signs, and where private packages come from, hold for all services."""
     signing = {"key": _KEY, "public_keys": "block"}

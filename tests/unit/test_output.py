@@ -224,6 +224,15 @@ def test_output_history_fits_a_terminal(output):
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_output_metrics_are_the_text_alone(output):
+    """What Prometheus reads is printed as it is; a file that was written is named."""
+    text = "# TYPE x gauge\nx 1\n"
+    data = {"kind": "metrics", "metrics": {"text": text}}
+    assert output({"data": data}) + "\n" == text
+    data = {"kind": "metrics", "metrics": {"file": "/x.prom"}}
+    assert output({"data": data}) == "Written: /x.prom"
+
+
 def test_output_progress_is_indented_below_its_phase(output):
     """A progress event is its phase and its message, further lines below."""
     text = output({"event": {"phase": "stage", "message": "one\ntwo"}, "suffix": "x"})
