@@ -6,8 +6,10 @@ Release services onto environments, and see where they stand.
     salt-run holodeck.release guestbook commit=4f2c1e9 env=staging
 """
 
+import contextlib
 import getpass
 import logging
+import sys
 from pathlib import Path
 
 from holodeck.model import ROLES
@@ -25,6 +27,7 @@ from holodeck_master import (
     registry,
     reports,
     scaling,
+    terminal,
     views,
     wishes,
 )
@@ -624,7 +627,11 @@ def _answer(kind, options, work, good=lambda _: True, world=None):
     """
     try:
         _refuse(kind, options)
-        result = work(world() if world else World.open(__opts__, _say, _PACK))
+        with _screen() as screen:
+            say = screen.say if screen else _say
+            result = work(
+                world() if world else World.open(__opts__, say, _PACK, screen)
+            )
     except HolodeckError as error:
         data = {"kind": "error", "error": str(error), "retcode": _FAILED}
         return {"outputter": "holodeck", "data": data}
@@ -649,14 +656,27 @@ def _wish(word, service, env):
     return work
 
 
-def _say(phase, message):
-    """
-    Show progress while the runner works.
+def _screen():
+    """Return the terminal that shows progress, or a context of ``None``."""
+    # A master that was started in a terminal runs the reactor's runners there too.
+    by_hand = __opts__.get("__cli") == "salt-run" and not __opts__.get("quiet")
+    if by_hand and _is_for_people() and terminal.is_live(sys.stdout):
+        return terminal.Terminal(sys.stdout)
+    return contextlib.nullcontext()
 
-    Muted under ``--out=json`` and its like: each event would be a document of
-    its own before the result.
+
+def _is_for_people():
     """
-    if __opts__.get("output") in {None, "holodeck", "nested"}:
+    Tell whether progress may be printed before the result.
+
+    Under ``--out=json`` and its like it would be a document of its own.
+    """
+    return __opts__.get("output") in {None, "holodeck", "nested"}
+
+
+def _say(phase, message):
+    """Show progress while the runner works, where there is no screen."""
+    if _is_for_people():
         event = {"message": message, "phase": phase, "outputter": "holodeck"}
         __jid_event__.fire_event(event, "progress")
 

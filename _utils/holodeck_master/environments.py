@@ -139,7 +139,7 @@ def _unprepared(world, environment, replies):
 
 
 def _prepare(world, environment, hosts, within_s):
-    world.say("hosts", f"applying the base states to {_listing(hosts)}")
+    world.note("hosts", hosts, "base states being applied")
     _remember_addresses(world, environment, hosts)
     # A highstate, which also brings the pack's code to the minions.
     world.fleet.call(hosts, "state.apply", deadline_s=within_s, queue=True)
@@ -148,7 +148,7 @@ def _prepare(world, environment, hosts, within_s):
 
 def _update(world, hosts, within_s):
     if hosts:
-        world.say("hosts", f"updating the pack on {_listing(hosts)}")
+        world.note("hosts", hosts, "pack being updated")
         world.fleet.call(hosts, "saltutil.sync_all", deadline_s=within_s)
 
 
@@ -196,12 +196,12 @@ def _create(world, environment, silent):
         raise HolodeckError(_silence(dead))
     again = _awaited(world, environment, sorted(stillborn), _AWAKE_S)
     if again:
-        world.say("hosts", f"removing {_listing(again)}, which never came up")
+        world.note("hosts", again, "never came up, being removed")
         world.cloud.destroy({host: profiles[host] for host in again})
     unmade = {h: p for h, p in ours.items() if h not in known or h in again}
     if not unmade:
         return
-    world.say("hosts", f"creating {_listing(sorted(unmade))}")
+    world.note("hosts", sorted(unmade), "being made")
     _take_out(world, environment, unmade)
     ledger.bear(world.records, environment, unmade)
     world.cloud.create(unmade, environment.options())
@@ -264,7 +264,7 @@ def _refresh_balancers(world, environment, fresh, within_s):
         return
     changed = [b for b in members if b not in fresh and known.get(b) != digest]
     if changed:
-        world.say("hosts", f"telling {_listing(changed)} of its servers")
+        world.note("hosts", changed, "being told of the servers")
         world.fleet.call(
             changed,
             "state.apply",

@@ -59,7 +59,7 @@ def _bring(world, plans):
         if last and web and not locks.is_held(world.opts, *plan.key):
             lacking |= set(_without(world, plan, last, web))
     if lacking:
-        world.say("join", f"applying the states to {', '.join(sorted(lacking))}")
+        world.note("join", sorted(lacking), "states being applied")
         world.fleet.ask(sorted(lacking), "state.apply", _STATES_S, queue=True)
 
 
@@ -88,7 +88,7 @@ def _join(world, plan, new):
         stages.suite_on_hosts(world, plan, code, fresh)
     if left:
         rotation.ready(world, plan, left)
-        world.say("join", f"{', '.join(left)}: in rotation at {last['id']}")
+        world.note("join", left, f"in rotation at {last['id']}")
     if blank:
         stages.suite_on_balancers(world, plan, code)
 

@@ -93,7 +93,7 @@ def compare(run, host):
     run.story.add(latency={**found, "hosts": hosts, "factor": rules.latency_factor})
     _judge(found, hosts, rules.latency_factor)
     words = f"p95 {found['new']['p95']} ms, {found['old']['p95']} ms on {other}"
-    run.world.say("rollout", f"{host}: {words}")
+    run.world.note("rollout", [host], words)
 
 
 def _judge(found, hosts, factor):

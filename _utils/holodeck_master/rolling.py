@@ -58,6 +58,7 @@ def _roll_over(run, pools):
     serving = set.intersection(*pools) if pools else set()
     ordered = sorted(run.hosts, key=serving.__contains__)
     batches = rollout.batches(ordered, rules.batch, rules.floor)
+    run.world.expect("rollout", [h for batch in batches for h in batch])
     for batch in batches:
         pause(run)
         _batch(run, [host for host in batch if host not in run.record["done"]])

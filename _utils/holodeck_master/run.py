@@ -196,7 +196,7 @@ class Run:
     def note(self, phase, hosts, words):
         """Say that hosts have come so far, and remember it for the report."""
         self.story.note(phase, hosts, words)
-        self.world.say(phase, f"{', '.join(hosts)}: {words}")
+        self.world.note(phase, hosts, words)
 
     def test(self, suite, *hosts):
         """Run one of the suites of :mod:`stages`; remember what it proved."""

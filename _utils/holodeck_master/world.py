@@ -22,14 +22,17 @@ class World:
     pack: str
     texts: Path
     announce: Callable
+    screen: object = None
 
     @classmethod
-    def open(cls, opts, say, pack_home):
+    def open(cls, opts, say, pack_home, screen=None):
         """
         Read the definition and connect to everything.
 
         say
             Called with ``(phase, message)`` for each thing worth knowing.
+        screen
+            The :class:`~holodeck_master.terminal.Terminal` that shows hosts as rows.
         pack_home
             The folder that holds ``_modules`` and ``salt`` of this pack.
         """
@@ -43,7 +46,20 @@ class World:
             pack=pack.digest(pack_home / "_modules"),
             texts=pack_home / "salt/holodeck/files",
             announce=telling.announcer(opts),
+            screen=screen,
         )
+
+    def note(self, phase, hosts, words):
+        """Tell that hosts have come so far."""
+        if self.screen:
+            self.screen.note(phase, hosts, words)
+        else:
+            self.say(phase, f"{', '.join(hosts)}: {words}")
+
+    def expect(self, phase, hosts):
+        """Show hosts whose turn is to come, where there is a screen."""
+        if self.screen:
+            self.screen.expect(phase, hosts)
 
     def present(self):
         """Return the same world with environments that have the hosts of by now."""

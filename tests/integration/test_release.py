@@ -1,11 +1,13 @@
 """Releases on real hosts, under a steady load."""
 
+import os
 import re
 import signal
 import subprocess
 import time
 import urllib.request
 
+import pyte
 import pytest
 
 from probe import Probe
@@ -58,6 +60,28 @@ def test_good_release_costs_no_request(at_main):
     assert probe.tally.sent > 100
     assert not probe.tally.failed
     assert set(probe.tally.commits) == {at_main.commit("main"), at_main.commit("next")}
+
+
+def test_terminal_has_a_row_for_each_host(at_main):
+    """Who releases by hand sees hosts change in place, and one summary below them."""
+    release = f"holodeck.release guestbook env=demo commit={at_main.commit('next')}"
+    words = f"{at_main.lab.home / 'bin/salt-run'} {release}"
+    done = subprocess.run(
+        ["script", "--quiet", "--return", "--command", words, "/dev/null"],
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+        stdin=subprocess.DEVNULL, capture_output=True, check=False,
+    )  # fmt: skip
+    screen = pyte.Screen(100, 300)
+    pyte.ByteStream(screen).feed(done.stdout)
+    text = "\n".join(screen.display)
+    assert done.returncode == 0, text
+    for number in (1, 2, 3):
+        assert re.findall(rf"demo-web{number} .*", text) == [
+            f"demo-web{number}  back in rotation".ljust(100 - 11)
+        ]
+    assert re.search(r"hold the same bytes[^=]*back in rotation[^=]*is good\.", text)
+    assert b"waits" in done.stdout
+    assert "waits" not in text
 
 
 @pytest.mark.parametrize(
