@@ -302,7 +302,7 @@ def _checked(found):
         lines.append(
             "`salt-run holodeck.check remove=True` removes what this master made."
         )
-    return "\n".join(lines) or "No machine and no key is left over."
+    return "\n".join(lines) or "All is well; no machine and no key is left over."
 
 
 def _destroyed(hosts):

@@ -15,6 +15,7 @@ from pathlib import Path
 from holodeck.model import ROLES
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
+    checkup,
     detached,
     environments,
     ephemeral,
@@ -534,7 +535,11 @@ def scale(env="", **options):
 
 def check(env="", remove=False, **options):
     """
-    Find machines and keys that no environment has, and hosts without a machine.
+    Find what would keep a release from working, and what is left over.
+
+    Left over are machines and keys that no environment has. Looks at the master's
+    configuration and at every provider, and asks the hosts that are there for their
+    platform, clock, disk and tools; each fault says what mends it.
 
     env
         Only this environment; all by default, also those that have left the definition.
@@ -559,6 +564,7 @@ def check(env="", remove=False, **options):
             raise HolodeckError(f"remove {remove!r}: should be True or False.")
         gone = orphans.remove(world, env) if remove else []
         found, faults = orphans.find(world, env)
+        faults = [*checkup.find(world, env), *faults]
         return {"orphans": found, "faults": faults, "removed": gone}
 
     return _answer(

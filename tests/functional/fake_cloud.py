@@ -4,8 +4,10 @@
 
 import dataclasses
 import functools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fake_fleet import OLD, Fleet, Host, Killed, RefusedError, shorts
 from fake_world import config_of, defined, opened, started
@@ -120,6 +122,9 @@ class Minions(Fleet):
     """
 
     machines: set = field(default_factory=set)
+    skews: dict = field(default_factory=dict)
+    free_kb: dict = field(default_factory=dict)
+    lacking: dict = field(default_factory=dict)
     pillar: Callable | None = None
     lists: dict = field(default_factory=dict)
     homeless: bool = False
@@ -168,6 +173,17 @@ class Minions(Fleet):
 
     def _test_ping(self, host):
         return True
+
+    def _status_time(self, host, format):  # noqa: A002  # Salt's own name of it
+        return str(int(time.time()) + self.skews.get(host, 0))
+
+    def _disk_usage(self, host):
+        free = str(self.free_kb.get(host, 10**7))
+        return {"/": {"available": "1"}, "/opt": {"available": free},
+                "/var": {"available": free}}  # fmt: skip
+
+    def _cmd_has_exec(self, host, cmd):
+        return cmd not in self.lacking.get(host, ())
 
     def _grains_get(self, host, key):
         number = sum(host.encode()) % 250
@@ -225,6 +241,14 @@ def clouded(world):
     addresses = {host: f"10.0.0.{n}" for n, host in enumerate(members)}
     world.records.keep_environment("demo", prepared=members, addresses=addresses)
     return by(dataclasses.replace(world, fleet=minions, cloud=cloud), world.definition)
+
+
+def accept(world, *names):
+    """Have keys of minions that the master has accepted."""
+    folder = Path(world.opts["pki_dir"], "minions")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text("a key", encoding="utf-8")
 
 
 def by(world, definition):

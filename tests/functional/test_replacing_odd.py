@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from fake_cloud import Minions, by, replacing
+from fake_cloud import Minions, accept, by, replacing
 from fake_fleet import NEW, OLD, THIRD, Fleet, Host, Killed, RefusedError
 from fake_world import ORDER, defined, newest, started
 
@@ -160,9 +160,7 @@ def test_hosts_of_other_environments_keep_their_numbers(world):
 
 def test_numbers_of_accepted_keys_are_not_taken(world):
     """A minion of that name is somebody's, wherever its machine is."""
-    place = f"{world.opts['pki_dir']}/minions"
-    records.Path(place).mkdir(parents=True)
-    records.Path(place, "demo-web5").write_text("a key", encoding="utf-8")
+    accept(world, "demo-web5")
     assert _release(world)["fresh"] == ["demo-web6", "demo-web7", "demo-web8"]
 
 

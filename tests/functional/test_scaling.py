@@ -1,10 +1,9 @@
 """Environments brought to as many hosts as they should have, and what is left over."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
-from fake_cloud import clouded
+from fake_cloud import accept, clouded
 from fake_fleet import NEW, OLD, Killed
 from fake_world import ORDER, served, started, steps
 
@@ -434,7 +433,7 @@ def test_key_without_a_machine(world):
     world.cloud.all -= {"demo-web4"}
     _forget_number(world)
     for name in ("demo-web4", "demo-web7", "demo-web1", "database1"):
-        _accept(world, name)
+        accept(world, name)
     found, _ = orphans.find(world)
     assert [(o["kind"], o["name"], o["made"]) for o in found] == [
         ("key", "demo-web4", True), ("key", "demo-web7", False)
@@ -447,7 +446,7 @@ def test_key_without_a_machine(world):
 def test_profile_that_left_the_configuration(world):
     """Nobody can ask its provider: it is named, and no key is an orphan."""
     world.cloud.provider_of = {}.get
-    _accept(world, "demo-web7")
+    accept(world, "demo-web7")
     found, [fault] = orphans.find(world)
     assert (found, fault["name"]) == ([], "small")
 
@@ -463,7 +462,7 @@ def test_host_without_a_machine(world):
 
 def test_provider_that_does_not_answer(world):
     """Nobody is called an orphan while the cloud is away."""
-    _accept(world, "demo-web7")
+    accept(world, "demo-web7")
     world.cloud.silent = True
     found, [fault] = orphans.find(world)
     assert (found, fault["kind"]) == ([], "provider")
@@ -477,12 +476,6 @@ def test_only_one_environment(world):
     assert len(orphans.find(world, "demo")[0]) == 1
     with pytest.raises(HolodeckError, match="Environment dmeo: is not known; there"):
         orphans.find(world, "dmeo")
-
-
-def _accept(world, name):
-    folder = Path(world.opts["pki_dir"], "minions")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text("a key")
 
 
 def test_new_host_without_a_balancer_is_tested(tmp_path):

@@ -193,7 +193,7 @@ _CASES = {
         "Removed: demo-web9."]),
     "check that finds nothing": ("check", {"orphans": [], "faults": [],
                                            "removed": []}, [
-        "No machine and no key is left over."]),
+        "All is well; no machine and no key is left over."]),
     "destroy": ("destroy", ["demo-web1", "demo-web2"], [
         "Destroyed: demo-web1, demo-web2."]),
     "destroy nothing": ("destroy", [], ["No host was there."]),
