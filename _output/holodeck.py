@@ -272,6 +272,14 @@ def _metrics(found):
     return found["text"].rstrip("\n")
 
 
+def _begun(found):
+    """Print the text, or say where it is and what is left to do."""
+    if "text" in found:
+        return found["text"].rstrip("\n")
+    lines = [f"Written: {found['file']}. Left to do:"]
+    return "\n".join([*lines, *(f"  {each}" for each in found["left"])])
+
+
 def _created(found):
     """Say what was made and what goes, and which hosts there are now."""
     lines = []
@@ -338,6 +346,7 @@ _RENDERERS = {
     "report": _report,
     "test": _test,
     "metrics": _metrics,
+    "init": _begun,
     "create": _created,
     "scale": _created,
     "check": _checked,

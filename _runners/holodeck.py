@@ -15,6 +15,7 @@ from pathlib import Path
 from holodeck.model import ROLES
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
+    beginning,
     checkup,
     detached,
     environments,
@@ -533,6 +534,46 @@ def scale(env="", **options):
     return _answer("scale", options, work)
 
 
+def init(repository="", branch="", name="", app="", file="", **options):
+    """
+    Write a first definition of a service, from what its repository shows.
+
+    Looks for the lock, for processes (a Procfile, or a WSGI or ASGI application and a
+    server in the lock), a path for health, the suite, and the settings that the code
+    reads; what is left to do stands at the top. It is valid, and released nowhere.
+
+    repository
+        Where git clones it from, with the master's credentials; or a clone on the
+        master.
+    branch
+        Another one than the repository's own.
+    name
+        The service's name; the project's by default.
+    app
+        The application as ``package.module:variable``, where it is not found.
+    file
+        Write this file, which must not be there, instead of printing the text.
+
+    Returns ``{"text", "left"}``, or ``{"file", "left"}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run holodeck.init git@git.example.org:guestbook.git
+        salt-run holodeck.init /srv/src/guestbook file=/srv/pillar/guestbook.sls
+    """
+
+    def work(_):
+        text, left = beginning.written(str(repository), branch, name, app)
+        if file:
+            beginning.keep(text, file)
+        return {"left": left, **({"file": file} if file else {"text": text})}
+
+    # Nothing is defined yet.
+    return _answer("init", options, work, world=lambda: None)
+
+
 def check(env="", remove=False, **options):
     """
     Find what would keep a release from working, and what is left over.
@@ -639,16 +680,19 @@ def _answer(kind, options, work, good=lambda _: True, world=None):
                 world() if world else World.open(__opts__, say, _PACK, screen)
             )
     except HolodeckError as error:
-        data = {"kind": "error", "error": str(error), "retcode": _FAILED}
-        return {"outputter": "holodeck", "data": data}
+        return _failed(str(error))
     except Exception as error:
         # Salt would take a TypeError of ours for wrong arguments, and exit with 0.
         log.exception("holodeck.%s", kind)
-        data = {"kind": "error", "error": f"{type(error).__name__}: {error}"}
-        return {"outputter": "holodeck", "data": {**data, "retcode": _FAILED}}
+        return _failed(f"{type(error).__name__}: {error}")
     data = {"kind": kind, kind: result}
     if not good(result):
         data["retcode"] = _FAILED
+    return {"outputter": "holodeck", "data": data}
+
+
+def _failed(words):
+    data = {"kind": "error", "error": words, "retcode": _FAILED}
     return {"outputter": "holodeck", "data": data}
 
 

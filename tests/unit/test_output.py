@@ -196,6 +196,10 @@ _CASES = {
         "All is well; no machine and no key is left over."]),
     "destroy": ("destroy", ["demo-web1", "demo-web2"], [
         "Destroyed: demo-web1, demo-web2."]),
+    "init": ("init", {"text": "# Left to do:\nholodeck: {}\n", "left": ["hosts"]}, [
+        "# Left to do:", "holodeck: {}"]),
+    "init into a file": ("init", {"file": "/srv/x.sls", "left": ["lock: …", "hosts"]}, [
+        "Written: /srv/x.sls. Left to do:", "  lock: …", "  hosts"]),
     "destroy nothing": ("destroy", [], ["No host was there."]),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ _OURS = {path.name for path in _PACK.joinpath("_utils").iterdir() if path.is_dir
 }
 # What a pure module may use: no files, processes, sockets, clock, environment, Salt.
 _PURE = {
-    "base64", "collections", "csv", "dataclasses", "datetime", "hashlib", "hmac",
+    "ast", "base64", "collections", "csv", "dataclasses", "datetime", "hashlib", "hmac",
     "html", "io", "ipaddress", "json", "re", "shlex", "typing",
 }  # fmt: skip
 # Of a package that can do more, the part that is pure.
