@@ -33,3 +33,5 @@ do
     set -- "$@" --no-emit-package "$package"
 done
 pin salt "$@"
+# For the tests on another Salt than the newest.
+pin salt-3007 "$@"

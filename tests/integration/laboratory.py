@@ -8,11 +8,15 @@ import subprocess
 from pathlib import Path
 
 import salt.config
+import salt.version
 
 from holodeck_master import records
 from holodeck_nspawn import host, network, provider
 from lab import CLONE, Lab
 from repository import Repository
+
+
+_IMAGES = CLONE / "cloud.images.d"
 
 
 class Laboratory:
@@ -36,9 +40,22 @@ class Laboratory:
     def open(self):
         """Start: a master, a git server, and no host yet."""
         self.lab.configure()
+        self._give_hosts_this_salt()
         shutil.copytree(CLONE / "pillar", self.lab.home / "pillar", dirs_exist_ok=True)
         self.lab.start()
         self.repository.create()
+
+    def _give_hosts_this_salt(self):
+        """Minions are no newer than their master: an image with the Salt of the tests."""
+        major = salt.version.__saltstack_version__.major
+        pins = f"bookworm/salt-{major}.txt"
+        if not (_IMAGES / pins).exists():
+            return
+        own = self.lab.home / "images"
+        shutil.copytree(_IMAGES, own, dirs_exist_ok=True)
+        shutil.copy(own / pins, own / "bookworm/salt.txt")
+        local = self.lab.conf / "cloud.providers.d/local.conf"
+        local.write_text(f"{local.read_text()}  images: {own}\n")
 
     def runner(self, function, *words, out="json"):
         """Return ``(exit code, data)`` of a runner's function."""
