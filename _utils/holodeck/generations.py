@@ -54,7 +54,8 @@ def turned(environment, numbers):
     """Return an environment whose members are those; its own are beside them."""
     group = environment.hosts["web"]
     beside = {*group.beside, *group.numbers} - {*numbers}
-    return _with(environment, first=numbers[0], count=len(numbers), beside=beside)
+    row = {"first": numbers[0], "count": len(numbers), "left": 0}
+    return _with(environment, beside=beside, **row)
 
 
 def can_be_replaced(environment):

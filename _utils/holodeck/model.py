@@ -140,7 +140,8 @@ class Hosts:
     The hosts of one role: made from a cloud profile, or named one by one.
 
     ``each`` has the first one's own options over the profile's, the second one's, …
-    ``defined`` is the definition's count where the role was scaled to another.
+    ``defined`` is the definition's count where the role was scaled to another, ``left``
+    how many of ``count`` are there only because nobody has scaled since it was lowered.
     ``first`` is the number of the first host that a profile made, ``beside`` has those
     of hosts that are no members, as :mod:`holodeck.generations` has it.
     """
@@ -150,6 +151,7 @@ class Hosts:
     ids: tuple = ()
     each: tuple = ()
     defined: int = 0
+    left: int = 0
     first: int = 1
     beside: tuple = ()
 
@@ -185,6 +187,15 @@ class Environment:
             return self.members("web")
         numbers = sorted({*group.numbers, *group.beside})
         return [names.host(self.name, "web", n) for n in numbers]
+
+    def remaining(self):
+        """Return the hosts that go when somebody scales: a count was lowered."""
+        return [
+            host
+            for role, group in self.hosts.items()
+            if group.left
+            for host in self.members(role)[-group.left :]
+        ]
 
     def profiles(self):
         """Return ``{minion id: cloud profile}`` of the hosts a cloud makes."""

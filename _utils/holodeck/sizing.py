@@ -101,7 +101,8 @@ def _with_all(environment, role, group, there):
     most = len(group.each) or HOSTS_MAX
     if not group.count < count <= most:
         return group
-    return dataclasses.replace(group, count=count, defined=_defined(group))
+    left = count - group.count
+    return dataclasses.replace(group, count=count, defined=_defined(group), left=left)
 
 
 def sizes_of(environment):
@@ -131,7 +132,8 @@ def _resized(group, size):
         and size["count"] <= (len(group.each) or HOSTS_MAX)
     )
     count = size["count"] if fits else own
-    return dataclasses.replace(group, count=count, defined=own if count != own else 0)
+    defined = own if count != own else 0
+    return dataclasses.replace(group, count=count, defined=defined, left=0)
 
 
 def _defined(group):

@@ -62,8 +62,10 @@ def balancer(definition, environment, addresses, listed):
     Raises ``LookupError`` when a server's address is not known: a balancer that
     lost a server by a loss of records would be worse than one left alone.
     """
+    # A balancer in the making has none yet, and is nobody's peer.
+    peers = [m for m in environment.members("balancer") if m in addresses]
     needed = listed
-    if environment.virtual_address:
+    if environment.virtual_address and not peers:
         needed = [*needed, *environment.members("balancer")]
     unknown = [m for m in needed if m not in addresses]
     if unknown:
@@ -87,7 +89,7 @@ def balancer(definition, environment, addresses, listed):
         found["virtual"] = {
             "address": environment.virtual_address,
             "router": _router(environment),
-            "peers": [addresses[m] for m in environment.members("balancer")],
+            "peers": [addresses[m] for m in peers],
         }
     return found
 

@@ -192,6 +192,11 @@ def _create(world, environment, silent):
     known = world.cloud.known(ours) if ours else set()
     stillborn = known & ledger.stillborn(world.records, environment.name)
     dead = sorted((set(silent) - set(ours)) | (known - stillborn))
+    if remaining := sorted(set(environment.remaining()) & set(silent)):
+        raise HolodeckError(
+            f"No answer from {_listing(remaining)}; the definition has fewer hosts by "
+            f"now: `salt-run holodeck.scale {environment.name}` takes it away."
+        )
     if dead:
         raise HolodeckError(_silence(dead))
     again = _awaited(world, environment, sorted(stillborn), _AWAKE_S)
@@ -265,6 +270,9 @@ def _refresh_balancers(world, environment, fresh, within_s):
     changed = [b for b in members if b not in fresh and known.get(b) != digest]
     if changed:
         world.note("hosts", changed, "being told of the servers")
+        # Whoever dies now has told some of them, and nobody knows whom.
+        rest = {b: known[b] for b in known if b not in changed}
+        world.records.keep_environment(environment.name, balancers=rest)
         world.fleet.call(
             changed,
             "state.apply",

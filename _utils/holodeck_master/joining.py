@@ -20,14 +20,21 @@ def join(world, environment):
     """
     plans = [plan_for(world, name, environment.name) for name in environment.services]
     _bring(world, plans)
+    ill = {}
     for plan in plans:
         new = _new(world, plan)
         if not new:
             continue
         message = f"{', '.join(sorted(new))} to be put into rotation"
         with locks.held(world.opts, *plan.key, message, heeds=False):
-            _join(world, plan, new)
-            ledger.join(world.records, environment.name, plan.service.name, new)
+            ill |= _join(world, plan, new)
+            ledger.join(
+                world.records, environment.name, plan.service.name, new - {*ill}
+            )
+    if ill:
+        # They prove themselves the next time.
+        ledger.leave(world.records, environment, ill)
+        raise HolodeckError("\n".join(f"{h}: {why}" for h, why in sorted(ill.items())))
 
 
 def check_unfinished(world, plan):
@@ -64,9 +71,10 @@ def _bring(world, plans):
 
 
 def _join(world, plan, new):
+    """Return ``{host: why}`` of those that could not be put into rotation."""
     last = world.records.last_good(*plan.key)
     if last is None:
-        return
+        return {}
     check_unfinished(world, plan)
     web, pools = plan.environment.members("web"), rotation.serving_each(world, plan)
     serving = set().union(*pools.values())
@@ -76,21 +84,49 @@ def _join(world, plan, new):
     fresh = [host for host in web if is_anew or host in new]
     unknown = {h for h in serving if any(h not in pool for pool in blank)}
     left = [h for h in web if h in fresh or h in unknown]
-    code = {"commit": last["commit"]}
+    code, ill = {"commit": last["commit"]}, {}
     if left:
         stages.stage(world, plan, {"tester": [last["suite"]]})
-    if fresh:
+    if is_anew:
+        ill = _ill(world, plan, last, fresh)
+        left = [host for host in left if host not in ill]
+    elif fresh:
         for host, why in _without(world, plan, last, fresh).items():
-            raise HolodeckError(
-                f"{host}: does not run {last['id']} ({why}); `salt {host} state.apply` "
-                "says why."
-            )
+            raise HolodeckError(f"{host}: {_told(host, last, why)}")
         stages.suite_on_hosts(world, plan, code, fresh)
     if left:
         rotation.ready(world, plan, left)
         world.note("join", left, f"in rotation at {last['id']}")
-    if blank:
+    if blank and left:
         stages.suite_on_balancers(world, plan, code)
+    return ill
+
+
+def _ill(world, plan, last, hosts):
+    """Return ``{host: why}`` of hosts that do not run the last good release well."""
+    found = _without(world, plan, last, hosts)
+    ill = {host: _told(host, last, why) for host, why in found.items()}
+    well, code = [h for h in hosts if h not in ill], {"commit": last["commit"]}
+    return ill | _failing(world, plan, code, well)
+
+
+def _failing(world, plan, code, hosts):
+    """Return ``{host: why}`` of those that fail the suite; the others pass it."""
+    if not hosts:
+        return {}
+    try:
+        stages.suite_on_hosts(world, plan, code, hosts)
+    except HolodeckError as error:
+        failed = {host: why for host, why in error.hosts.items() if host in hosts}
+        if not failed:
+            raise
+        rest = [host for host in hosts if host not in failed]
+        return failed | _failing(world, plan, code, rest)
+    return {}
+
+
+def _told(host, last, why):
+    return f"does not run {last['id']} ({why}); `salt {host} state.apply` says why."
 
 
 def _without(world, plan, last, hosts):

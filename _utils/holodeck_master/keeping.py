@@ -41,7 +41,7 @@ def hosts(world, environment, which="kept"):
 
 def end(world, environment):
     """Destroy kept hosts, for whoever holds the lock; return their names."""
-    over = [*hosts(world, environment), *hosts(world, environment, "going")]
+    over = [*hosts(world, environment), *left_over(world, environment)]
     if not over:
         return []
     return leaving.retire(world, environment, leaving.web(over))
@@ -60,7 +60,14 @@ def make_room(world, environment, goal):
     if len(goal.members("web")) == len(web.ids or range(web.count)):
         return []
     with leaving.locked(world, environment, "hosts to make room"):
-        return end(world, environment)
+        gone = end(world, environment)
+    if len(present(world, goal).members("web")) < web.count:
+        raise HolodeckError(
+            f"Environment {environment.name}: the numbers of {web.count} web hosts are "
+            "of hosts that are to take others' place; `salt-run holodeck.status` names "
+            "their release, which `holodeck.resume` or `abort` ends."
+        )
+    return gone
 
 
 def end_unlike(world, environment):

@@ -69,9 +69,9 @@ def retire(world, environment, going, sizes=None):
     world.say("leave", f"taking {_listing(going)} out of rotation")
     drain(world, environment, going)
     _give_up_addresses(world, _of_role(going, "balancer"))
-    ledger.retire(world.records, name, going)
     if sizes is not None:
         world.records.keep_sizes(name, sizes)
+    ledger.retire(world.records, name, going)
     if generation := world.records.generation(name):
         # Whoever comes after a dead runner still knows who has to go.
         generation = generations.leaving(generation, name, going)

@@ -9,7 +9,7 @@ make may be another one's. ``memory`` is the
 
 import time
 
-_EMPTY = {"addresses": {}, "made": {}, "joining": {}, "prepared": []}
+_EMPTY = {"addresses": {}, "made": {}, "joining": {}, "leaving": [], "prepared": []}
 
 
 def of(memory, name):
@@ -85,7 +85,8 @@ def join(memory, name, service, hosts):
             for host, services in known["joining"].items()
         }
         return {
-            "joining": {host: services for host, services in left.items() if services}
+            "joining": {host: services for host, services in left.items() if services},
+            "leaving": [host for host in known["leaving"] if host not in hosts],
         }
 
     if new(memory, name, service) & set(hosts):
@@ -97,7 +98,10 @@ def leave(memory, environment, hosts):
     services = list(environment.services)
 
     def change(known):
-        return {"joining": {**known["joining"], **dict.fromkeys(hosts, services)}}
+        return {
+            "joining": {**known["joining"], **dict.fromkeys(hosts, services)},
+            "leaving": sorted({*known["leaving"], *hosts}),
+        }
 
     _change(memory, environment.name, change)
 
@@ -144,10 +148,20 @@ def forget(memory, name, hosts):
     _change(memory, name, change)
 
 
-def serving(memory, name):
-    """Return the hosts that this master made, and that may be in rotation."""
-    known = of(memory, name)
-    return [host for host in known["prepared"] if host in known["made"]]
+def serving(memory, environment):
+    """Return the hosts that this master made, and that were in rotation once."""
+    known = of(memory, environment.name)
+    return [
+        host
+        for host in known["prepared"]
+        if host in known["made"]
+        and (host in known["leaving"] or not _is_fresh(known, environment, host))
+    ]
+
+
+def _is_fresh(known, environment, host):
+    """Tell whether a host has no part in any service's rotation yet."""
+    return {*known["joining"].get(host, ())} >= {*environment.services} != set()
 
 
 def surplus(memory, environment):
@@ -168,5 +182,8 @@ def _without(known, hosts):
             fact: {h: v for h, v in known[fact].items() if h not in hosts}
             for fact in ("addresses", "joining")
         },
-        "prepared": [h for h in known["prepared"] if h not in hosts],
+        **{
+            fact: [h for h in known[fact] if h not in hosts]
+            for fact in ("leaving", "prepared")
+        },
     }

@@ -141,8 +141,7 @@ class _Search:
         lost = [
             {
                 "kind": "host", "name": host, "environment": facts["environment"],
-                "why": "has no machine; `salt-run holodeck.create "
-                f"{facts['environment']}` makes it",
+                "why": f"has no machine; {self._mend(host, facts['environment'])}",
             }
             for host, facts in sorted(self._made.items())
             if host in self._own and host not in there and not self._silent
@@ -151,6 +150,11 @@ class _Search:
             {"kind": "provider", "name": name, "environment": "", "why": why}
             for name, why in self._silent.items()
         ]
+
+    def _mend(self, host, name):
+        if host in self._world.definition.environments[name].remaining():
+            return f"`salt-run holodeck.scale {name}` forgets it"
+        return f"`salt-run holodeck.create {name}` makes it"
 
     def _environment_of(self, name):
         if name in self._made:

@@ -64,8 +64,13 @@ def present(definition, memory):
     """Return a definition whose environments have the hosts that they have by now."""
     sized = sizing.sized(definition, memory.sizes())
     placed = generations.applied(sized, memory.generations())
+    # What another environment has by now is its own, whoever had it before.
+    owners = {h: n for n, e in placed.environments.items() for h in e.all_members()}
     environments = {
-        name: sizing.with_all(each, ledger.serving(memory, name))
+        name: sizing.with_all(
+            each,
+            [h for h in ledger.serving(memory, each) if owners.get(h, name) == name],
+        )
         for name, each in placed.environments.items()
     }
     return dataclasses.replace(placed, environments=environments)
@@ -184,11 +189,14 @@ def _releases(minion, environment, memory):
     release that makes them, and those that go none.
     """
     generation = memory.generation(environment.name)
+    if minion in environment.members("web"):
+        # Also of one that was beside them by another definition.
+        generation = {}
     beside = {
         which: minion in generations.hosts(environment.name, generation, which)
         for which in generations.BESIDE
     }
-    kept = generation["kept"] if beside["kept"] else None
+    kept = generation.get("kept") if beside["kept"] else None
     if beside["incoming"]:
         kept = generation["incoming"]["kept"]
     if beside["going"] or (beside["incoming"] and not kept):

@@ -107,6 +107,8 @@ def settle(run):
     incoming = _generation(run).get("incoming")
     if not incoming or incoming["release"] == run.record["id"]:
         return
+    # For the way back: those that were to be replaced were never switched.
+    run.record["strategy"] = REPLACE
     with run.phase("settle"):
         way_back.go_back(run)
         withdraw(run)
@@ -116,6 +118,7 @@ def settle(run):
                 "`salt-run holodeck.status` shows where hosts stand."
             )
         run.record["touched"] = []
+    del run.record["strategy"]
 
 
 def replace(run):
@@ -176,7 +179,7 @@ def withdraw(run):
 
 
 def _withdrawn(run, hosts):
-    world, environment = _place(run)
+    world, environment = run.world, run.plan.environment
     generation, going = _generation(run), leaving.web(hosts)
     # Nobody is destroyed to whom a balancer may send requests; but none of those that
     # answer has to go on with it.
@@ -193,7 +196,7 @@ def _withdrawn(run, hosts):
 
 def _made(run):
     """Return the new hosts, made and prepared, and the plan that has them."""
-    world, environment = _place(run)
+    world, environment = run.world, run.plan.environment
     if not generations.can_be_replaced(environment):
         raise HolodeckError(
             f"environments/{environment.name}/hosts/web: is not made by a profile any "
@@ -218,7 +221,7 @@ def _choose(run):
 
     Those that were kept until now stand in, or make room.
     """
-    world, environment = _place(run)
+    world, environment = run.world, run.plan.environment
     kept = _generation(run).get("kept") if run.kept else None
     numbers = _numbers(environment, run.kept)
     if not kept:
@@ -288,10 +291,6 @@ def _swap(run, fresh):
 
 def _generation(run):
     return keeping.of(run.world, run.plan)
-
-
-def _place(run):
-    return run.world, run.plan.environment
 
 
 def _numbers(environment, hosts):

@@ -61,7 +61,7 @@ def scale(world, name, numbers):
 
 def _scale(world, goal):
     environment = world.definition.environments[goal.name]
-    surplus = ledger.surplus(world.records, goal)
+    surplus = _surplus(world, goal)
     grown = _grow(world, environment, goal, surplus)
     if grown and not surplus:
         return {**grown, "destroyed": []}
@@ -73,6 +73,18 @@ def _scale(world, goal):
     found = _converge(world, goal)
     created = sorted({*grown.get("created", ()), *found["created"]})
     return {**found, "created": created, "destroyed": gone}
+
+
+def _surplus(world, goal):
+    """Return the hosts that are to go: none that is another environment's by now."""
+    others = {
+        host
+        for name, each in world.definition.environments.items()
+        if name != goal.name
+        for host in each.all_members()
+    }
+    surplus = ledger.surplus(world.records, goal)
+    return {host: facts for host, facts in surplus.items() if host not in others}
 
 
 def _check_owners(world, goal):

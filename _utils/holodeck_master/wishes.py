@@ -26,7 +26,7 @@ def make(world, key, word, user):
     """
     where = " in ".join(key)
     owner = locks.owner(world.opts, *key)
-    if owner and not owner["heeds"]:
+    if owner and not owner.get("heeds", True):
         raise HolodeckError(f"{where}: no release runs; {owner['message']}, just now.")
     if not owner:
         raise HolodeckError(

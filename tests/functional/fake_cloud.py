@@ -263,6 +263,14 @@ def by(world, definition):
     return found
 
 
+def redefined(world, other=None, **changes):
+    """Return a world whose environment is changed, and with another one beside it."""
+    demo = dataclasses.replace(world.definition.environments["demo"], **changes)
+    found = {"demo": demo, **({other.name: other} if other else {})}
+    found = {**world.definition.environments, **found}
+    return by(world, dataclasses.replace(world.definition, environments=found))
+
+
 def replacing(root, count=3, balancers=1, **rules):
     """Return a world with ``old`` in service, whose releases replace the hosts."""
     sizes = {"count": count, "balancers": balancers}

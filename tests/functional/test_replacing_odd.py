@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from fake_cloud import Minions, accept, by, replacing
+from fake_cloud import Minions, accept, by, redefined, replacing
 from fake_fleet import NEW, OLD, THIRD, Fleet, Host, Killed, RefusedError
 from fake_world import ORDER, defined, newest, started
 
@@ -58,12 +58,6 @@ def _left_over(world):
         "suite web4 web5 web6": "it broke", "destroy web4 web5 web6": "in use"
     }  # fmt: skip
     assert _release(world)["status"] == "bad"
-
-
-def _in(world, **changes):
-    """Return a world in which the environment is changed."""
-    demo = dataclasses.replace(world.definition.environments["demo"], **changes)
-    return by(world, dataclasses.replace(world.definition, environments={"demo": demo}))
 
 
 def _in_place(world):
@@ -133,7 +127,7 @@ def test_kept_hosts_that_a_definition_makes_members_stay(world, web):
     """Who serves by another definition is not destroyed by what was once."""
     _release(world)
     hosts = {**_demo(world).hosts, "web": web}
-    world = _in(world, hosts=hosts, services=_in_place(world))
+    world = redefined(world, hosts=hosts, services=_in_place(world))
     assert _release(world, THIRD)["status"] == "good"
     assert keeping.expire(world.present(), now=_LATER) == []
     scaling.create(world.present(), "demo")
@@ -214,7 +208,9 @@ def test_resume_where_a_second_service_has_come_is_refused(world):
     )
     services = {**world.definition.services, "book": book}
     definition = dataclasses.replace(world.definition, services=services)
-    other = _in(dataclasses.replace(world, definition=definition), services=placed)
+    other = redefined(
+        dataclasses.replace(world, definition=definition), services=placed
+    )
     with pytest.raises(HolodeckError, match="new hosts are without book"):
         release.resume(other.present(), *_KEY)
     assert release.abort(world.present(), *_KEY, "ann")["away"] == []
@@ -255,7 +251,9 @@ def test_hosts_of_a_service_that_left_are_left_over(world):
     [placement] = world.definition.environments["demo"].services.values()
     placed = {"book": dataclasses.replace(placement, service="book")}
     definition = dataclasses.replace(world.definition, services={"book": service})
-    other = _in(dataclasses.replace(world, definition=definition), services=placed)
+    other = redefined(
+        dataclasses.replace(world, definition=definition), services=placed
+    )
     found = orphans.find(other.present())[0]
     assert [orphan["name"] for orphan in found] == _NEW
 
@@ -320,7 +318,7 @@ def test_kept_host_that_is_gone_is_nobodys_fault(world):
 def test_release_in_place_leaves_who_is_to_go_alone(world):
     """It holds no lock of the hosts: a scaling may be under way."""
     _left_over(world)
-    place = _in(world, services=_in_place(world))
+    place = redefined(world, services=_in_place(world))
     world.fleet.faults["stage tester1 third"] = "it broke"
     record = _release(place, THIRD)
     assert (record["status"], set(record["back"]) & set(_NEW)) == ("bad", set())

@@ -15,7 +15,6 @@ from holodeck_nspawn import host, network, provider
 from lab import CLONE, Lab
 from repository import Repository
 
-
 _IMAGES = CLONE / "cloud.images.d"
 
 
@@ -46,7 +45,7 @@ class Laboratory:
         self.repository.create()
 
     def _give_hosts_this_salt(self):
-        """Minions are no newer than their master: an image with the Salt of the tests."""
+        """Minions are no newer than their master: hosts get the Salt of the tests."""
         major = salt.version.__saltstack_version__.major
         pins = f"bookworm/salt-{major}.txt"
         if not (_IMAGES / pins).exists():
