@@ -13,7 +13,7 @@ _NEW = ["demo-web4", "demo-web5", "demo-web6"]
 _KEY = ("guestbook", "demo")
 # What a release does that can be seen from outside: a minion's step, a machine made or
 # destroyed, a write to the records.
-_FORTH, _AGAIN, _BACK, _ROLLBACK = 40, 48, 15, 26
+_FORTH, _AGAIN, _BACK, _ROLLBACK = 41, 50, 16, 26
 
 
 class _Fuse:
