@@ -271,6 +271,13 @@ def redefined(world, other=None, **changes):
     return by(world, dataclasses.replace(world.definition, environments=found))
 
 
+def in_place(world):
+    """Return the placements of the definition, by which hosts are released in place."""
+    [(name, placement)] = world.definition.environments["demo"].services.items()
+    rules = dataclasses.replace(placement.rollout, strategy="in-place")
+    return {name: dataclasses.replace(placement, rollout=rules)}
+
+
 def replacing(root, count=3, balancers=1, **rules):
     """Return a world with ``old`` in service, whose releases replace the hosts."""
     sizes = {"count": count, "balancers": balancers}

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from fake_cloud import clouded, redefined, replacing
+from fake_cloud import clouded, in_place, redefined, replacing
 from fake_fleet import NEW, OLD, THIRD, Killed, RefusedError
 from fake_world import served, started
 
@@ -46,12 +46,6 @@ def _counted(world, **changes):
     return redefined(world, hosts={**hosts, "web": group})
 
 
-def _in_place(world):
-    [(name, placement)] = world.definition.environments["demo"].services.items()
-    rules = dataclasses.replace(placement.rollout, strategy="in-place")
-    return {name: dataclasses.replace(placement, rollout=rules)}
-
-
 @pytest.mark.parametrize(
     "web",
     [
@@ -64,7 +58,7 @@ def test_highstate_brings_members_the_last_good_release(world, web):
     """Also those that another definition has made members, and that were kept."""
     _release(world)
     hosts = {**_demo(world).hosts, "web": web}
-    world = redefined(world, hosts=hosts, services=_in_place(world))
+    world = redefined(world, hosts=hosts, services=in_place(world))
     assert _release(world, THIRD)["status"] == "good"
     world.fleet.highstate("demo-web1")
     assert world.fleet.hosts["demo-web1"].commit == THIRD
@@ -77,7 +71,7 @@ def test_member_whose_number_was_to_go_has_its_release(world):
     }  # fmt: skip
     assert _release(world)["status"] == "bad"
     hosts = {**_demo(world).hosts, "web": Hosts(ids=(*_OLD, "demo-web4"))}
-    world = redefined(world, hosts=hosts, services=_in_place(world))
+    world = redefined(world, hosts=hosts, services=in_place(world))
     assert _release(world, THIRD)["status"] == "good"
     own = world.fleet.pillar("demo-web4")
     assert own["services"]["guestbook"]["release"]["commit"] == THIRD
@@ -178,7 +172,7 @@ def test_balancers_are_told_again_when_who_told_them_died(
     """What nobody noted may have been told, or not."""
     world = replacing(tmp_path)
     if strategy == "in-place":
-        world = redefined(world, services=_in_place(world))
+        world = redefined(world, services=in_place(world))
     scaling.scale(world.present(), "demo", {"web": 4})
     real = records.Records.keep_environment
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from fake_cloud import Minions, accept, by, redefined, replacing
+from fake_cloud import Minions, accept, by, in_place, redefined, replacing
 from fake_fleet import NEW, OLD, THIRD, Fleet, Host, Killed, RefusedError
 from fake_world import ORDER, defined, newest, started
 
@@ -58,12 +58,6 @@ def _left_over(world):
         "suite web4 web5 web6": "it broke", "destroy web4 web5 web6": "in use"
     }  # fmt: skip
     assert _release(world)["status"] == "bad"
-
-
-def _in_place(world):
-    [(name, placement)] = world.definition.environments["demo"].services.items()
-    rules = dataclasses.replace(placement.rollout, strategy="in-place")
-    return {name: dataclasses.replace(placement, rollout=rules)}
 
 
 def test_numbers_of_hosts_that_are_to_go_are_nobodys(world):
@@ -127,7 +121,7 @@ def test_kept_hosts_that_a_definition_makes_members_stay(world, web):
     """Who serves by another definition is not destroyed by what was once."""
     _release(world)
     hosts = {**_demo(world).hosts, "web": web}
-    world = redefined(world, hosts=hosts, services=_in_place(world))
+    world = redefined(world, hosts=hosts, services=in_place(world))
     assert _release(world, THIRD)["status"] == "good"
     assert keeping.expire(world.present(), now=_LATER) == []
     scaling.create(world.present(), "demo")
@@ -202,7 +196,7 @@ def test_resume_where_a_second_service_has_come_is_refused(world):
     _dead(world)
     service = world.definition.services["guestbook"]
     book = dataclasses.replace(service, name="book", port=8001)
-    placed = _in_place(world)
+    placed = in_place(world)
     placed["book"] = dataclasses.replace(
         placed["guestbook"], service="book", listen="*:81"
     )
@@ -318,7 +312,7 @@ def test_kept_host_that_is_gone_is_nobodys_fault(world):
 def test_release_in_place_leaves_who_is_to_go_alone(world):
     """It holds no lock of the hosts: a scaling may be under way."""
     _left_over(world)
-    place = redefined(world, services=_in_place(world))
+    place = redefined(world, services=in_place(world))
     world.fleet.faults["stage tester1 third"] = "it broke"
     record = _release(place, THIRD)
     assert (record["status"], set(record["back"]) & set(_NEW)) == ("bad", set())
