@@ -20,11 +20,10 @@ generation says so:
 import dataclasses
 import datetime as dt
 
-from holodeck import names
+from holodeck import moments, names
 
 #: Which hosts are no members.
 BESIDE = ("incoming", "kept", "going")
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def applied(definition, generations):
@@ -122,8 +121,8 @@ def without(generation, environment, gone):
 
 def until(kept, seconds):
     """Return until when hosts are kept, as records write times."""
-    since = dt.datetime.strptime(kept["since"], _TIME).replace(tzinfo=dt.timezone.utc)
-    return (since + dt.timedelta(seconds=seconds)).strftime(_TIME)
+    since = moments.parsed(kept["since"])
+    return moments.text(since + dt.timedelta(seconds=seconds))
 
 
 def _numbers(generation, which):

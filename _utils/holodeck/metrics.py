@@ -1,12 +1,9 @@
 """The metrics of releases, as Prometheus reads them: its text format, version 0.0.4."""
 
-import datetime as dt
-
-from holodeck import tally
+from holodeck import moments, tally
 
 #: The states of a place's newest release, exactly one of which is 1.
 STATES = (tally.RUNNING, "unfinished", *tally.OUTCOMES)
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def exposition(places):
@@ -113,8 +110,7 @@ def _when(place, which, moment):
     """Yield the Unix time of a moment of a release."""
     for found in _facts(place, which):
         if text := found[moment]:
-            time = dt.datetime.strptime(text, _TIME).replace(tzinfo=dt.timezone.utc)
-            yield {}, int(time.timestamp())
+            yield {}, int(moments.parsed(text).timestamp())
 
 
 _FAMILIES = (

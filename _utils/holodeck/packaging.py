@@ -9,6 +9,8 @@ import datetime as dt
 import json
 from dataclasses import dataclass
 
+from holodeck import moments
+
 # 1980-01-01: the first time that every archive format can say.
 EPOCH = 315532800
 # Without them rpmbuild writes the builder's name and the time of day.
@@ -151,4 +153,4 @@ def layer_version(tree):
 
 def _timestamp(epoch):
     moment = dt.datetime.fromtimestamp(epoch, tz=dt.timezone.utc)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moments.text(moment)

@@ -1,6 +1,8 @@
 """A service's first definition, written from its repository."""
 
 import contextlib
+import fnmatch
+import os
 import tempfile
 from pathlib import Path
 
@@ -44,14 +46,11 @@ def written(repository, branch="", name="", app=""):
             sources = _files(folder)
             project = toml.parsed(sources.get("pyproject.toml", ""))
             found = discovery.discover(sources, project, origin, name, app)
+            document = _document(found, branch)
+            definition.parse(document["holodeck"])
         # Of TOML too: it says where.
         except ValueError as error:
             raise HolodeckError(f"Repository {repository}: {error}") from error
-    document = _document(found, branch)
-    try:
-        definition.parse(document["holodeck"])
-    except definition.InvalidDefinitionError as error:
-        raise HolodeckError(f"Repository {repository}: {error}") from error
     left = ["hosts: name your own, or a profile of salt-cloud; docs/clouds.rst"]
     left = [*found.left, *left]
     head = ["# Left to do:", *(f"# - {each}" for each in left), ""]
@@ -98,18 +97,22 @@ def _origin(folder):
 
 
 def _files(folder):
+    """Return ``{path: text}`` of a folder's sources, those at its top first."""
     found = {}
-    for pattern in _PATTERNS:
-        for path in sorted(folder.rglob(pattern)):
-            place = path.relative_to(folder)
-            hidden = any(p[0] == "." for p in place.parts[:-1])
-            if hidden or "node_modules" in place.parts or path.is_symlink():
-                continue
-            if path.is_file() and path.stat().st_size < _BYTES_MOST:
-                found[str(place)] = path.read_text(encoding="utf-8", errors="replace")
-            if len(found) > _FILES_MOST:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if f[0] != "." and f != "node_modules")
+        for path in (Path(place, name) for name in sorted(names) if _is_source(name)):
+            if len(found) == _FILES_MOST:
                 return found
+            if path.is_symlink() or path.stat().st_size >= _BYTES_MOST:
+                continue
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found[str(path.relative_to(folder))] = text
     return found
+
+
+def _is_source(name):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _PATTERNS)
 
 
 def _document(found, branch):

@@ -4,8 +4,6 @@ import shutil
 import time
 from pathlib import Path
 
-import salt.key
-
 from holodeck_io.errors import HolodeckError
 from holodeck_master import ledger
 from holodeck_master.environments import platform_of
@@ -71,7 +69,7 @@ def _of_hosts(world, environment):
     known = ledger.of(world.records, environment.name)
     profiles, members = environment.profiles(), environment.all_members()
     wanted = [h for h in members if h not in profiles or h in known["made"]]
-    keys = set(salt.key.get_key(world.opts).list_keys()["minions"])
+    keys = world.accepted
     for host in wanted:
         if host not in keys:
             yield (

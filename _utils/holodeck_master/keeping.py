@@ -172,8 +172,7 @@ def stand_in(run):
     if run.record["kind"] != "rollback" or run.plan.rules.strategy != REPLACE:
         return []
     target = world.records.find(run.record["to"])
-    goes_home = run.served and run.served["deployment"] == target["deployment"]
-    if not kept or goes_home:
+    if not kept or run.goes_home(target):
         return []
     old = generations.hosts(environment.name, {"kept": kept}, "kept")
     if len(old) != environment.hosts["web"].count:

@@ -96,8 +96,14 @@ def drain(world, environment, going, *, come_what_may=False):
     hosts = _of_role(going, "web")
     ledger.leave(world.records, environment, hosts)
     for plan in _plans(world, environment):
-        more = {"floor": _floor(plan), "come_what_may": come_what_may}
+        more = {"floor": floor(plan), "come_what_may": come_what_may}
         rotation.leave(world, plan, hosts, **more)
+
+
+def floor(plan):
+    """Return how many web hosts have to serve; all, where there are no more."""
+    web = len(plan.environment.members("web"))
+    return min(rollout.size_of(plan.rules.floor, web), web)
 
 
 def _destroy(world, name, going):
@@ -121,13 +127,13 @@ def _check_rest(world, plan, going):
     last = world.records.last_good(*plan.key)
     if not (parts and last):
         return
-    staying, floor = plan.environment.members("web"), _floor(plan)
+    staying, least = plan.environment.members("web"), floor(plan)
     for place, serving in _serving(world, plan, last).items():
         left = [host for host in staying if host in serving]
-        if len(left) < floor:
+        if len(left) < least:
             raise HolodeckError(
                 f"{plan.service.name} at {place}: of those that stay "
-                f"{', '.join(left) or 'nobody'} would serve, and {floor} have to; look "
+                f"{', '.join(left) or 'nobody'} would serve, and {least} have to; look "
                 f"at `salt-run holodeck.status {' '.join(plan.key)}`."
             )
 
@@ -144,11 +150,6 @@ def _serving(world, plan, last):
         if reply.ok and agreement.runs(reply.value["services"].get(name, {}), last)
     }
     return {plan.environment.name: well}
-
-
-def _floor(plan):
-    web = len(plan.environment.members("web"))
-    return min(rollout.size_of(plan.rules.floor, web), web)
 
 
 def _listing(hosts):

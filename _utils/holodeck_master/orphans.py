@@ -127,7 +127,7 @@ class _Search:
             # Their machines may be there.
             return
         there = {name for machines in self._found.values() for name in machines}
-        for name in sorted(salt.key.get_key(self._world.opts).list_keys()["minions"]):
+        for name in sorted(self._world.accepted):
             environment = self._environment_of(name)
             if environment and name not in self._members and name not in there:
                 yield {

@@ -12,7 +12,7 @@ from pathlib import Path
 import salt.cache
 from salt.exceptions import SaltCacheError, SaltDeserializationError
 
-from holodeck import generations
+from holodeck import generations, moments
 from holodeck.tally import ABORTED, BAD, GOOD, ROLLED_BACK, RUNNING
 from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
@@ -285,7 +285,7 @@ class Records:
 
 def now():
     """Return the time as text that sorts and that people read."""
-    return dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moments.text(dt.datetime.now(dt.timezone.utc))
 
 
 def _id(service, environment, number):

@@ -9,9 +9,7 @@ write that calls it good they are the current ones.
 
 import dataclasses
 
-import salt.key
-
-from holodeck import generations, names, rollout
+from holodeck import generations, names
 from holodeck.model import IN_PLACE, REPLACE
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
@@ -39,15 +37,9 @@ def strategy(run, target):
     if "strategy" in run.record:
         return run.record["strategy"]
     runs = run.kept or any(run.service_on(host) for host in run.hosts)
-    if not run.served or not runs or goes_home(run, target):
+    if not run.served or not runs or run.goes_home(target):
         return IN_PLACE
     return run.plan.rules.strategy
-
-
-def goes_home(run, target):
-    """Tell whether a rollback goes to what served last."""
-    is_same = run.served and run.served["deployment"] == target["deployment"]
-    return bool(is_same) and run.record["kind"] == "rollback"
 
 
 def changes_hosts(world, plan):
@@ -247,7 +239,7 @@ def _free(run):
     names_of_all = [
         *ledger.of(world.records, environment.name)["made"],
         *(host for each in placed.values() for host in each.everybody()),
-        *salt.key.get_key(world.opts).list_keys()["minions"],
+        *world.accepted,
     ]
     web = environment.hosts["web"]
     taken = {*_numbers(environment, names_of_all), *web.beside}
@@ -282,10 +274,9 @@ def _swap(run, fresh):
     record["touched"] = list(dict.fromkeys([*record["touched"], *run.hosts]))
     run.save()
     run.story.note("rollout", run.hosts, "begins")
-    rules, pool = plan.rules, len(run.hosts)
-    floor = min(rollout.size_of(rules.floor, pool), pool)
     # What a kept host has begun it may end.
-    rotation.drain(world, plan, run.hosts, floor=floor, cut=rules.kept_s > 0)
+    more = {"floor": leaving.floor(plan), "cut": plan.rules.kept_s > 0}
+    rotation.drain(world, plan, run.hosts, **more)
     run.note("rollout", run.hosts, "out of rotation")
 
 

@@ -134,6 +134,11 @@ class Run:
                      "signed_by"):  # fmt: skip
             self.record[fact] = target.get(fact)
 
+    def goes_home(self, target):
+        """Tell whether a rollback goes to what served last."""
+        is_same = self.served and self.served["deployment"] == target["deployment"]
+        return bool(is_same) and self.record["kind"] == "rollback"
+
     def is_there(self):
         """Tell whether the last good release is this one, and everywhere runs."""
         if keeping.hosts(self.world, self.plan.environment, "incoming"):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import salt.key
+
 from holodeck_io import pack
 from holodeck_master import cloud, fleet, pillar, records, store, telling
 
@@ -70,6 +72,11 @@ class World:
     def store(self):
         """The packages that hosts fetch."""
         return store.Store(self.opts)
+
+    @property
+    def accepted(self):
+        """The minions whose keys this master has accepted."""
+        return set(salt.key.get_key(self.opts).list_keys()["minions"])
 
     def mark(self, environment, role):
         """Return the mark of the pillar that a role's hosts should have."""

@@ -12,8 +12,15 @@ from pathlib import Path
 from fake_fleet import OLD, Fleet, Host, Killed, RefusedError, shorts
 from fake_world import config_of, defined, opened, started
 
+from holodeck.model import Hosts
 from holodeck_io.errors import HolodeckError
 from holodeck_master import fleet, ledger, locks, pillar
+
+#: The first hosts of all, named one by one: by what a profile makes of each, or by id.
+NAMED = (
+    Hosts(profile="small", count=3, each=({"a": 1}, {"a": 2}, {"a": 3})),
+    Hosts(ids=("demo-web1", "demo-web2", "demo-web3")),
+)
 
 
 class Cloud:

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from fake_cloud import clouded, in_place, redefined, replacing
+from fake_cloud import NAMED, clouded, in_place, redefined, replacing
 from fake_fleet import NEW, OLD, THIRD, Killed, RefusedError
 from fake_world import served, started
 
@@ -46,14 +46,7 @@ def _counted(world, **changes):
     return redefined(world, hosts={**hosts, "web": group})
 
 
-@pytest.mark.parametrize(
-    "web",
-    [
-        Hosts(profile="small", count=3, each=({"a": 1}, {"a": 2}, {"a": 3})),
-        Hosts(ids=tuple(_OLD)),
-    ],
-    ids=["each", "ids"],
-)
+@pytest.mark.parametrize("web", NAMED, ids=["each", "ids"])
 def test_highstate_brings_members_the_last_good_release(world, web):
     """Also those that another definition has made members, and that were kept."""
     _release(world)

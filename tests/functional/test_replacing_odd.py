@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from fake_cloud import Minions, accept, by, in_place, redefined, replacing
+from fake_cloud import NAMED, Minions, accept, by, in_place, redefined, replacing
 from fake_fleet import NEW, OLD, THIRD, Fleet, Host, Killed, RefusedError
 from fake_world import ORDER, defined, newest, started
 
@@ -109,14 +109,7 @@ def test_release_goes_to_hosts_that_a_lowered_count_leaves(world):
     assert lowered.fleet.dangers == []
 
 
-@pytest.mark.parametrize(
-    "web",
-    [
-        Hosts(profile="small", count=3, each=({"a": 1}, {"a": 2}, {"a": 3})),
-        Hosts(ids=tuple(_OLD)),
-    ],
-    ids=["each", "ids"],
-)
+@pytest.mark.parametrize("web", NAMED, ids=["each", "ids"])
 def test_kept_hosts_that_a_definition_makes_members_stay(world, web):
     """Who serves by another definition is not destroyed by what was once."""
     _release(world)
