@@ -1,6 +1,7 @@
 """What `check` says of a master and hosts that a release would stumble over."""
 
 import dataclasses
+import time
 
 import pytest
 from fake_cloud import accept, by, clouded
@@ -72,8 +73,10 @@ def test_host_without_an_accepted_key(world):
     assert "`salt-key -a lb1.example.org`" in why
 
 
-def test_silent_host(world):
+def test_silent_host(world, monkeypatch):
     """It is asked nothing else, and keeps nobody from asking others."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: round(now))
     world.fleet.hosts["demo-web2"].lost = True
     world.fleet.skews["demo-web3"] = 3600
     assert dict(_faults(world)) == {
