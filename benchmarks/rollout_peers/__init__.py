@@ -1,0 +1,1 @@
+"""The same rolling deploy by three hands: main.py is the recipe."""
