@@ -70,8 +70,7 @@ class Ansible:
         )  # fmt: skip
         if done.returncode:
             said = f"{done.stdout[-3000:]}{done.stderr}"
-            raise FailedError(f"{self.name}: failed:
-{said}")
+            raise FailedError(f"{self.name}: failed:\n{said}")
 
     def _write_inventory(self, deploy):
         if self._inventory.exists():
