@@ -99,18 +99,10 @@ class Ground:
 
     def _define(self):
         """Let the environment have so many hosts, and batches of that size."""
-        example = self.lab.home / "pillar/holodeck/example.sls"
-        text = example.read_text()
-        for old, new in (
-            ("web: {profile: local-small, count: 3}", f"count: {self.hosts}"),
+        self._laboratory.define(
+            ("local-small, count: 3", f"local-small, count: {self.hosts}"),
             ("batch: 1\n", f"batch: {self.batch}\n"),
-        ):
-            if text.count(old) != 1:
-                raise ValueError(f"{example}: has not {old!r} once.")
-            key = old.partition(":")[0]
-            whole = f"web: {{profile: local-small, {new}}}" if key == "web" else new
-            text = text.replace(old, whole)
-        example.write_text(text)
+        )
 
     def _place_peers(self):
         """Bring to hosts what an administrator of the peers has there for good."""

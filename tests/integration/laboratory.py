@@ -66,6 +66,16 @@ class Laboratory:
         except ValueError:
             return done.returncode, done.stdout + done.stderr
 
+    def define(self, *changes):
+        """Change the example's definition: ``(old, new)`` texts, each there once."""
+        example = self.lab.home / "pillar/holodeck/example.sls"
+        text = example.read_text()
+        for old, new in changes:
+            if text.count(old) != 1:
+                raise ValueError(f"{example}: has not {old!r} once.")
+            text = text.replace(old, new)
+        example.write_text(text)
+
     @contextlib.contextmanager
     def beside(self, environment, text, change=str):
         """
