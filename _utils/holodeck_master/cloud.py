@@ -12,6 +12,11 @@ from salt.exceptions import SaltCloudException, SaltCloudSystemExit
 from holodeck_io.errors import HolodeckError
 
 
+#: So many machines are made, or destroyed, at once, where `pool_size` in the cloud
+#: configuration says nothing: salt-cloud would take all.
+_POOL_SIZE = 16
+
+
 class Cloud:
     """The providers and profiles in the master's configuration folder."""
 
@@ -113,7 +118,9 @@ class Cloud:
                 )
 
     def _client(self):
-        return salt.cloud.CloudClient(self._path)
+        client = salt.cloud.CloudClient(self._path)
+        client.opts.setdefault("pool_size", _POOL_SIZE)
+        return client
 
 
 def _nodes(client, alias):

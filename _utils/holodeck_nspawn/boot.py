@@ -1,5 +1,6 @@
 """Booting a host: the supervisor that outlives its creator, and the wait for it."""
 
+import re
 import secrets
 import shlex
 import socket
@@ -14,6 +15,8 @@ from holodeck_nspawn import cgroup, disk, programs
 _REBOOT = 133
 _CAPABILITIES = "CAP_NET_ADMIN,CAP_NET_RAW"
 _CONSOLE_LINES = 15
+# What a terminal reads as an order: ECMA-48's sequences, and what begins with an escape.
+_ORDERS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|\r")
 # Looks, a quarter of a second apart, that find no process: it has ended.
 _LOST = 3
 
@@ -51,7 +54,8 @@ def console(provider, name):
         text = (provider.folder(name) / "console.log").read_text(errors="replace")
     except OSError:
         return "nothing"
-    return "\n".join(text.splitlines()[-_CONSOLE_LINES:]) or "nothing"
+    lines = [line for line in _ORDERS.sub("", text).splitlines() if line.strip()]
+    return "\n".join(lines[-_CONSOLE_LINES:]) or "nothing"
 
 
 def _launch(provider, record, script, lock, address):

@@ -18,9 +18,8 @@ _PROFILES = {"small": {"provider": "lab:nspawn"}, "big": {"provider": "far:ec2"}
 class Client:
     """Two providers, and what each says of its hosts: names, or an error."""
 
-    opts = {"providers": _PROVIDERS, "profiles": _PROFILES}  # noqa: RUF012
-
     def __init__(self):
+        self.opts = {"providers": _PROVIDERS, "profiles": _PROFILES}
         self.nodes = {"lab": {"web1": {}}, "far": {}}
         self.made = {}
         self.destroyed = []
@@ -121,6 +120,15 @@ def test_create_names_each_host_that_was_not_made(hosts, client):
     with pytest.raises(HolodeckError, match=r"(?s)web2: no room\nweb3: .*its log"):
         hosts.create(profiles)
     assert client.wanted == {"small": [{"web1": None}, {"web2": None}, {"web3": None}]}
+
+
+@pytest.mark.parametrize(("configured", "at_once"), [({}, 16), ({"pool_size": 3}, 3)])
+def test_create_of_many_machines_is_bounded(hosts, client, configured, at_once):
+    """Sixty hosts at once would boot a machine to death: it is so many at a time."""
+    client.opts |= configured
+    client.made = {"web1": {"id": 1}}
+    hosts.create({"web1": "small"})
+    assert client.opts["pool_size"] == at_once
 
 
 def test_create_gives_each_host_its_own_options(hosts, client):

@@ -105,3 +105,16 @@ def test_cgroup_folders_of_version_2(tmp_path):
 def test_limits_grow_with_hosts():
     """Debian's 128 inotify instances are for about twenty hosts by this count."""
     assert limits.needed_watches(20) <= 128 < limits.needed_watches(43)
+
+
+def test_console_is_text_alone(tmp_path):
+    """What a booting systemd draws for a terminal is told without its orders."""
+    options = {"directory": str(tmp_path), "bridge": "hd-x", "network": "10.77.0.0/24"}
+    local = provider.parse(options)
+    folder = local.folder("web1")
+    folder.mkdir(parents=True)
+    drawn = (
+        "\x1bM\r\x1b[K[ \x1b[0;31m*\x1b[0m ] Job a.service (4s / 1min)\r\n\x1b[K\r\n"
+    )
+    (folder / "console.log").write_text(drawn)
+    assert boot.console(local, "web1") == "[ * ] Job a.service (4s / 1min)"
