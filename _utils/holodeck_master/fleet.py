@@ -26,6 +26,9 @@ _POLL_S = 0.25
 # after any key was deleted minions wait up to that long before they hear again.
 _PROBE_EVERY_S = 4
 _PROBES = 5
+# Of many hosts the answers take their time, and each probe is work for all of them:
+# from 27 hosts on they are asked more rarely.
+_PROBE_HOST_S = 0.15
 # How long a master may be away between two calls: a restart, an upgrade.
 _RESTART_S = 60
 
@@ -132,6 +135,7 @@ class _Jobs:
         self._opts, self._client, self._patience_s = opts, client, patience_s
         self._jobs = {}
         self._misses = {}
+        self._every_s = _PROBE_EVERY_S
         self._probes = set()
         self._replies = {}
 
@@ -151,14 +155,15 @@ class _Jobs:
 
     def replies(self, deadline_s):
         end = time.monotonic() + deadline_s
-        probe_at = time.monotonic() + _PROBE_EVERY_S
+        self._every_s = max(_PROBE_EVERY_S, _PROBE_HOST_S * len(self._misses))
+        probe_at = time.monotonic() + self._every_s
         while self._misses and time.monotonic() < end:
             self._collect()
             signals.check()
             if self._misses and time.monotonic() > probe_at:
                 self._drop_lost()
                 self._probe()
-                probe_at = time.monotonic() + _PROBE_EVERY_S
+                probe_at = time.monotonic() + self._every_s
         for host in list(self._misses):
             self._settle(
                 Reply(host, error=f"gave no answer within {deadline_s} s.", lost=True)
@@ -218,7 +223,7 @@ class _Jobs:
             self._misses[host] = 0
 
     def _drop_lost(self):
-        seconds = _PROBES * _PROBE_EVERY_S
+        seconds = round(_PROBES * self._every_s)
         for host, misses in list(self._misses.items()):
             if misses >= _PROBES:
                 self._settle(
