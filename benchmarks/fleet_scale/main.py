@@ -86,7 +86,7 @@ def _run(laboratory, meter, function, *words):
     )
     data = yaml.safe_load(said)
     record = data.get("release") if isinstance(data, dict) else None
-    _checked(code, record["reason"] if record else said)
+    _checked(code, record.get("reason") if record else said)
     return data, cost
 
 
