@@ -8,9 +8,10 @@ layers, and installed side by side with other commits under
 """
 
 import concurrent.futures
+import functools
 import logging
 
-from salt.exceptions import SaltException, SaltInvocationError
+from salt.exceptions import SaltInvocationError
 from salt.fileclient import get_file_client
 
 from holodeck import names, sbom
@@ -172,9 +173,10 @@ def install(name, commit, layers, provenance=None, signature=""):
     """
     Install a bundle beside what runs, and prove that its bytes are right.
 
-    Only packages that are missing or damaged are fetched, each verified
-    before it is installed. System packages that it needs are installed where
-    they are missing. Nothing is switched.
+    Only packages that are missing or damaged are fetched, from a mirror that this
+    minion's pillar names or from the master, and each is verified before it is
+    installed. System packages that it needs are installed where they are missing.
+    Nothing is switched.
 
     name
         The bundle's name.
@@ -198,11 +200,11 @@ def install(name, commit, layers, provenance=None, signature=""):
 
         salt 'web1' bundle.install guestbook 4f2c1e9... layers='[…]'
     """
-    demanded = _pillar().get("signing")
-    return _install(demanded, name, commit, layers, provenance, signature)
+    return _install(_terms(), name, commit, layers, provenance, signature)
 
 
-def _install(demanded, name, commit, layers, provenance=None, signature=""):
+def _install(terms, name, commit, layers, provenance=None, signature=""):
+    demanded, fetch = terms
     _check_layers(_name(name), _commit(commit), layers)
     bundle = {"name": name, "commit": commit, "layers": layers}
     _check_signature({**bundle, "provenance": provenance or {}}, signature, demanded)
@@ -210,8 +212,8 @@ def _install(demanded, name, commit, layers, provenance=None, signature=""):
     kind = _kind()
     with hands.exclusive():
         new = proof.absent(layers)
-        proven = hands.place(new, kind, _fetch)
-        mended = hands.prove(layers, kind, _fetch, proven)
+        proven = hands.place(new, kind, fetch)
+        mended = hands.prove(layers, kind, fetch, proven)
         digests = receipts.keep(name, commit, layers)
         if proven or mended:
             # What is in the database must not depend on what is not: apt would
@@ -235,7 +237,8 @@ def stage(bundles, mark=""):
         A list of ``{name, commit, layers, provenance, signature}``.
     mark
         That of the pillar which is meant: where ``holodeck:mark`` of the one in
-        memory is the same, no other is compiled to see which signature is demanded.
+        memory is the same, no other is compiled to see which signature is demanded, and
+        where packages are.
 
     Returns ``{root: tree digest}``.
 
@@ -245,9 +248,9 @@ def stage(bundles, mark=""):
 
         salt 'web1' bundle.stage '[{"name": "guestbook", …}]'
     """
-    digests, demanded = {}, _pillar(mark).get("signing")
+    digests, terms = {}, _terms(mark)
     for bundle in bundles:
-        digests |= _install(demanded, **bundle)["digest"]
+        digests |= _install(terms, **bundle)["digest"]
     return digests
 
 
@@ -431,6 +434,14 @@ def _pillar(mark=""):
     return pillar.own(__opts__, dict(__grains__), __pillar__, mark)
 
 
+def _terms(mark=""):
+    """Return whose signature this host demands of one call, and what fetches for it."""
+    own = _pillar(mark)
+    client = functools.partial(get_file_client, __opts__)
+    sources = downloads.Sources(own.get("mirrors", ()), __opts__["id"], client)
+    return own.get("signing"), sources.fetch
+
+
 def _check_signature(bundle, signature, demanded):
     """
     Refuse what no demanded key signed, before a byte of it is fetched.
@@ -490,21 +501,6 @@ def _push(artefact):
         )
 
 
-def _fetch(artefact):
-    target = downloads.path_for(artefact)
-    place = f"salt://bundles/{artefact['sha256']}/{artefact['filename']}"
-    try:
-        # `cp.get_file` asks twice, each time with a client that loads the keys anew.
-        with get_file_client(__opts__) as client:
-            got = client.get_file(place, str(target))
-    except SaltException as error:
-        raise errors.HolodeckError(
-            f"Package {artefact['filename']}: the master did not send it ({error}); "
-            "look whether it is up, then do it again."
-        ) from error
-    return downloads.checked(artefact, target, bool(got))
-
-
 def _kind():
     return "rpm" if __grains__["os_family"] in {"RedHat", "Suse"} else "deb"
 
@@ -525,8 +521,8 @@ def _check_layers(name, commit, layers):
         if not names.is_layer(layer, name, commit):
             raise SaltInvocationError(
                 f"layers: {layer!r} is no layer of {name} {names.short(commit)}: it "
-                "needs the package, the root, the filename and the digests that "
-                "`bundle.build` returned."
+                "needs the package, the root, the filename, the size and the "
+                "digests that `bundle.build` returned."
             )
 
 

@@ -11,6 +11,7 @@ from holodeck import (
     fields,
     gpg,
     index_text,
+    mirror_rules,
     placement_rules,
     schema,
     service_rules,
@@ -57,6 +58,7 @@ def parse(data):
         indexes=tuple(root.get("indexes", ())),
         signing=root.get("signing"),
         metrics=measured,
+        mirrors=tuple(root.get("mirrors", ())),
     )
 
 
@@ -105,7 +107,8 @@ def _environment(name, data, faults):
         return None
     virtual = values.get("virtual_address", "")
     cidr = values.get("cidr", "")
-    return Environment(name, hosts, placed, cidr, virtual, short_lived)
+    own = tuple(values["mirrors"]) if "mirrors" in values else None
+    return Environment(name, hosts, placed, cidr, virtual, short_lived, own)
 
 
 def _hosts(role, data, path, faults):
@@ -265,6 +268,7 @@ _ROOT = {
     "indexes": schema.Key(schema.sequence(dict)),
     "signing": schema.Key(schema.table()),
     "metrics": schema.Key(schema.table()),
+    "mirrors": schema.Key(mirror_rules.check),
 }
 # As node exporter takes files: those alone.
 _METRICS = {"file": schema.Key(schema.text(re.compile(r"/.+\.prom")))}
@@ -277,6 +281,7 @@ _ENVIRONMENT = {
     "services": schema.Key(schema.table()),
     "cidr": schema.Key(_text),
     "ephemeral": schema.Key(schema.table()),
+    "mirrors": schema.Key(mirror_rules.check),
     "virtual_address": schema.Key(
         schema.check(_is_interface, "is no address with its network, as 10.0.0.9/24")
     ),

@@ -164,7 +164,11 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where services run: hosts by role, and the services placed there."""
+    """
+    Where services run: hosts by role, and the services placed there.
+
+    ``mirrors`` are in place of the definition's where they are given, be it none.
+    """
 
     name: str
     hosts: dict
@@ -172,6 +176,7 @@ class Environment:
     cidr: str = ""
     virtual_address: str = ""
     ephemeral: dict = field(default_factory=dict)
+    mirrors: tuple | None = None
 
     def members(self, role):
         """Return the minion ids of one role, in the definition's order."""
@@ -244,6 +249,7 @@ class Definition:
     indexes: tuple = ()
     signing: dict | None = None
     metrics: dict = field(default_factory=dict)
+    mirrors: tuple = ()
 
     def placement(self, service, environment):
         """

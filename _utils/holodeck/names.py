@@ -112,9 +112,10 @@ def is_layer(layer, name, commit):
 
 
 def _is_artefact(value):
-    """Tell whether a file of the store is named by its digest and by a plain name."""
+    """Tell whether it is a file of the store: a digest, a plain name and a size."""
     return bool(
-        _SHA256.fullmatch(str(value.get("sha256")))
+        isinstance(value.get("size"), int)
+        and _SHA256.fullmatch(str(value.get("sha256")))
         and _FILENAME.fullmatch(value.get("filename") or "")
     )
 

@@ -48,7 +48,7 @@ def web(definition, environment, digests, releases, busy):
         }
     return {
         "environment": environment.name, "role": "web", "services": services,
-        **_demanded(definition),
+        **_demanded(definition), **_fetched(definition, environment),
     }  # fmt: skip
 
 
@@ -107,7 +107,8 @@ def other(definition, environment, role):
         settings = {n: p.tests.settings for n, p in environment.services.items()}
         found["suites"] = {name: own for name, own in settings.items() if own}
     if role != "builder":
-        return {**found, **_demanded(definition)}
+        asked = _fetched(definition, environment)
+        return {**found, **_demanded(definition), **asked}
     placed = [definition.services[name] for name in environment.services]
     # Those to run with too: what libraries are linked to is looked up there.
     wanted = {
@@ -128,6 +129,13 @@ def _demanded(definition):
     if definition.signing is None:
         return {}
     return {"signing": dict(definition.signing)}
+
+
+def _fetched(definition, environment):
+    """Return the mirrors that a host asks before the master, where there are some."""
+    own = environment.mirrors
+    mirrors = definition.mirrors if own is None else own
+    return {"mirrors": list(mirrors)} if mirrors else {}
 
 
 def _release(record):

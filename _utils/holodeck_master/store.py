@@ -63,7 +63,11 @@ class Store:
                     f"Package {layer['filename']}: was pushed by {builder} with other "
                     "bytes than it built. Release again."
                 )
-            target.parent.mkdir(parents=True, exist_ok=True)
+            # A server that is a mirror reads it too, and an administrator's umask may
+            # be 077.
+            self._home.mkdir(parents=True, exist_ok=True)
+            files.make_folder(self._home)
+            files.make_folder(target.parent)
             files.write_atomic(target, pushed.read_bytes())
             pushed.unlink()
 

@@ -1,4 +1,4 @@
-"""A server that misbehaves on purpose; the path says how."""
+"""A server that misbehaves on purpose; the path, or its first part, says how."""
 
 import re
 import socket
@@ -55,6 +55,16 @@ def _endless(connection):
         pass  # the client refused the rest, as it should
 
 
+def _stall(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+    connection.recv(1)
+
+
+def _ooze(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    _trickle(connection)
+
+
 def _part(connection):
     connection.sendall(_answer(b"bye"))  # and closes, without having said so
 
@@ -75,6 +85,8 @@ _RUDE = {
     "/truncate": _truncate,
     "/truncate-chunk": _truncate_chunk,
     "/endless": _endless,
+    "/stall": _stall,
+    "/ooze": _ooze,
     "/not-http": _not_http,
     "/part": _part,
     "/refuse": _refuse,
@@ -115,10 +127,15 @@ class RudeServer:
         self._context = context
         self._listener = socket.create_server((address, 0), family=family)
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def close(self):
         """Accept no more; its threads end with their connections."""
+        # A thread that is about to accept would else do so at the next one's socket,
+        # which has the same number.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._listener.close()
 
     def lines(self):
@@ -151,8 +168,8 @@ class RudeServer:
         self.requests.append(request)
         self.peers.append(peer[1])
         path = request.split(b" ")[1].decode().split("?")[0]
-        if path in _RUDE:
-            _RUDE[path](connection)
+        if rude := _RUDE.get(path, _RUDE.get(re.match("/[^/]*", path)[0])):
+            rude(connection)
             return False
         connection.sendall(_POLITE.get(path, _answer(b"hello")))
         return True

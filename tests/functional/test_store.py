@@ -45,6 +45,18 @@ def test_take_moves_proven_bytes_below_the_root(store, push):
     assert store.digests() == [_DIGEST]
 
 
+def test_take_is_readable_whatever_the_umask(store, push):
+    """A web server of another user reads the store; who releases has any umask."""
+    push()
+    before = os.umask(0o077)
+    try:
+        store.take("builder1", [_LAYER])
+    finally:
+        os.umask(before)
+    for place in (store.root / "bundles", store.root / "bundles" / _DIGEST):
+        assert place.stat().st_mode & 0o777 == 0o755
+
+
 def test_take_wrong_bytes_are_removed(store, push):
     """Bytes that are not what was built never reach the store, and do not stay."""
     pushed = push(b"other bytes")

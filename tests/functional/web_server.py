@@ -18,11 +18,15 @@ class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(app):
-    """Serve ``app``; yield the server, with its ``url``."""
+def serving(app, context=None):
+    """Serve ``app``, with a context by TLS; yield the server, with its ``url``."""
     server = wsgiref.simple_server.make_server("127.0.0.1", 0, app, _Server, _Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.url = f"http://127.0.0.1:{server.server_port}"
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    # It looks so often whether it is to end.
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    scheme = "https" if context else "http"
+    server.url = f"{scheme}://127.0.0.1:{server.server_port}"
     yield server
     server.shutdown()
     server.server_close()

@@ -536,6 +536,66 @@ def test_parse_refuses_another_file_for_metrics(value, fault):
     assert any(found.startswith(fault) for found in faults), faults
 
 
+_MIRROR = "http://mirror.example.org/bundles"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        _MIRROR,
+        f"{_MIRROR}/",
+        "https://mirror.example.org",
+        "http://10.0.0.9:8080/a%20b/c",
+        "http://[fd00::9]:8080/",
+        "http://mirror_2",
+    ],
+)
+def test_parse_takes_mirrors(url):
+    """Any folder by HTTP may be one; an environment has its own, or none."""
+    without = _with("environments/demo/mirrors", [])
+    found = definition.parse({**without, "mirrors": [url]})
+    assert found.mirrors == (url,)
+    assert found.environments["demo"].mirrors == ()
+    plain = definition.parse(_with("environments/demo/mirrors", [url]))
+    assert (plain.mirrors, plain.environments["demo"].mirrors) == ((), (url,))
+    assert definition.parse(_LEGAL).environments["demo"].mirrors is None
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (_MIRROR, ": should be a list of URLs, not str."),
+        (None, ": should be a list of URLs, not NoneType."),
+        ([_MIRROR, 7], "/1: should be a URL, not int; write it as http://mirror"),
+        (["ftp://m.example.org/"], "/0: 'ftp://m.example.org/' is no http:// or h"),
+        (["salt://bundles"], "/0: 'salt://bundles' is no http:// or https:// URL of a"),
+        (["mirror.example.org"], "/0: 'mirror.example.org' is no http:// or"),
+        ([f"{_MIRROR}?a"], f"/0: '{_MIRROR}?a' is no http:// or https:// URL of a"),
+        ([f"{_MIRROR}?a"], "a folder, without query and fragment; write it as http://m"),
+        ([f"{_MIRROR}#a"], f"/0: '{_MIRROR}#a' is no "),
+        ([f"{_MIRROR}/a b"], f"/0: '{_MIRROR}/a b' is no "),
+        ([f"{_MIRROR}\n"], "/0: 'http://mirror.example.org/bundles\\n' is no "),
+        (["http://m\u00f6.example.org/"], "/0: 'http://m\u00f6.example.org/' is no "),
+        (["http://"], "/0: 'http://' is no "),
+        (["http:///bundles"], "/0: 'http:///bundles' is no "),
+        (["http://a..b/"], "/0: 'http://a..b/' is no "),
+        (["http://m:0x50/"], "/0: 'http://m:0x50/' is no "),
+        (["http://m:65536/"], "/0: 'http://m:65536/' is no "),
+        (["http://[::zz]/"], "/0: 'http://[::zz]/' is no "),
+        (["https://u:hidden@m.example.org/"], "/0: has a user or a password, which"),
+        (["https://hidden@m/"], "not shown: hosts ask a mirror as nobody. Take it out"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["mirrors", "environments/demo/mirrors"])
+def test_parse_refuses_what_is_no_mirror(place, value, fault):
+    """Each is named by its place in the list, with what is right; no password shows."""
+    where = {"mirrors": "holodeck/mirrors"}.get(place, place)
+    [found] = _faults(_with(place, value))
+    assert found.startswith(where)
+    assert fault in found
+    assert "hidden" not in found
+
+
 def test_parse_takes_signing_and_indexes():
     """Who signs, and where private packages come from, hold for all services."""
     signing = {"key": _KEY, "public_keys": "block"}

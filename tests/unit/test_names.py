@@ -117,7 +117,7 @@ def test_is_bundle_name_takes_services_and_their_suites(value, legal):
 
 
 _KEY = "0011223344556677"
-_FILE = {"sha256": "d" * 64, "filename": "some-1.2~rc1+x.deb"}
+_FILE = {"sha256": "d" * 64, "filename": "some-1.2~rc1+x.deb", "size": 7}
 _APP = {
     **_FILE, "tree": "e" * 64,
     "root": f"/opt/holodeck/guestbook/{COMMIT}",
@@ -156,6 +156,7 @@ def test_is_layer_takes_its_own_place(layer, base):
                     {**_FILE, "base_root": "/"}]},
         {"deltas": [{**_FILE, "base_root": f"deps/{_KEY}"}]},
         {"deltas": [{"base_root": _DEPS["root"], "sha256": "d" * 64}]},
+        {"size": None}, {"size": "7"},
         {"sha256": None}, {"sha256": "../" + "d" * 61}, {"tree": None},
         {"tree": "e" * 63}, {"filename": "../up.deb"}, {"filename": ""},
         {"filename": "-x.deb"}, {"filename": "a/b.deb"}, {"filename": ".."},

@@ -170,6 +170,29 @@ def test_hosts_know_whose_signature_to_demand(defined):
     assert "signing" not in slices.other(defined, environment, "builder")
 
 
+def test_hosts_know_where_bundles_are(defined):
+    """Who installs bundles has the environment's mirrors, else the definition's."""
+    environment = defined.environments["staging"]
+    assert "mirrors" not in _web(defined)
+    near = dataclasses.replace(environment, mirrors=("http://near/",))
+    none = dataclasses.replace(environment, mirrors=())
+    both = dataclasses.replace(defined, mirrors=("http://far/",))
+    for place, told in [(environment, ["http://far/"]), (near, ["http://near/"])]:
+        for found in (
+            slices.web(both, place, {"guestbook": "c"}, {}, ()),
+            slices.other(both, place, "tester"),
+        ):
+            assert found["mirrors"] == told
+    assert "mirrors" not in slices.other(both, none, "tester")
+    assert "mirrors" not in slices.other(both, near, "builder")
+
+
+def test_mirrors_are_no_part_of_a_configuration(defined):
+    """Another mirror rolls no host over: what runs is the same."""
+    with_mirrors = dataclasses.replace(defined, mirrors=("http://far/",))
+    assert _configuration(with_mirrors) == _configuration(defined)
+
+
 def test_configuration_holds_all_that_makes_a_unit(defined):
     """A change of anything that a host's configuration is made of is a change of it."""
     found = _configuration(defined)

@@ -128,8 +128,11 @@ def test_modules_know_nothing_of_the_master(file):
 
 
 @pytest.mark.parametrize(
-    "file", [*_room("_modules"), *_room("_utils/holodeck_tester")], ids=_name
-)
+    "file",
+    [*_room("_modules"), *_room("_utils/holodeck_bundle"),
+     *_room("_utils/holodeck_tester")],
+    ids=_name,
+)  # fmt: skip
 def test_minions_need_nothing_of_a_tester_bundle(file):
     """
     A minion's own Python has no WebTest, urllib3 or pytest: its bundle has.
@@ -141,7 +144,7 @@ def test_minions_need_nothing_of_a_tester_bundle(file):
         for name in _imports(ast.walk(_tree(file)))
         if name.startswith("holodeck_http.")
     }
-    assert parts <= {"checks", "results", "urls"}
+    assert parts <= {"checks", "deadline", "results", "urls"}
 
 
 @pytest.mark.parametrize("file", _FILES, ids=_name)
