@@ -63,6 +63,11 @@ holodeck:
   # the administrator puts into /etc/holodeck/gnupg there, without a passphrase.
   #   signing: {key: 0123…, public_keys: …}
 
+  # Web servers with the layout of the master's store, which hosts ask for bundles
+  # before they ask the master; docs/bundles.rst. An environment may have its own, or
+  # `mirrors: []`.
+  #   mirrors: [http://mirror.example.org:8080/bundles]
+
   # What releases come to, for Prometheus: the file is written at each begin and end;
   # docs/metrics.rst.
   #   metrics: {file: /var/lib/prometheus/node-exporter/holodeck.prom}
@@ -81,6 +86,8 @@ holodeck:
         builder: {profile: local-builder, count: 1}
       # Two balancers or more can share an address, which moves when one fails:
       #   virtual_address: 10.77.0.9/24
+      # In place of the definition's:
+      #   mirrors: [http://10.77.0.1:8080/bundles]
       # Of a host's addresses, the one that balancers and testers use.
       cidr: {{ lab.get('network', '10.77.0.0/24') }}
       services:

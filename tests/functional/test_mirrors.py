@@ -279,6 +279,15 @@ def test_full_disk_is_no_fault_of_the_mirror(host, mirror, made, monkeypatch, ca
     assert host.leftovers() == []
 
 
+def test_download_that_fails_leaves_nothing(host, mirror, made):
+    """Where nothing came there is no file that could pass for what did."""
+    mirror.harm = bytes.upper
+    path = downloads.path_for(made["layers"][0])
+    with pytest.raises(mirrors.MirrorError):
+        mirrors.download(mirror.url, made["layers"][0], path)
+    assert host.leftovers() == []
+
+
 def test_download_is_not_held_in_memory(tmp_path):
     """A package of any size takes no more memory than a piece of it."""
     size, piece = 24 << 20, bytes(64 << 10)
