@@ -163,6 +163,15 @@ def test_ask_lost_host_is_noticed_before_the_deadline(master, hosts):
     assert master.now < 30
 
 
+def test_ask_many_hosts_leaves_them_time(master, hosts):
+    """What asks 100 hosts whether they live does not keep them from answering."""
+    many = [f"web{number}" for number in range(100)]
+    master.minions = dict.fromkeys(many, Minion(after=70, finds=None))
+    replies = hosts.ask(many, "test.ping", deadline_s=600)
+    assert all(reply.ok for reply in replies.values())
+    assert len(master.published) < 8
+
+
 def test_ask_host_that_forgot_the_job_is_lost(master, hosts):
     """A host that rebooted answers find_job, but without the job: it is lost."""
     master.minions = {"a": Minion(after=None, finds=False)}
