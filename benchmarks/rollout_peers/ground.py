@@ -10,7 +10,7 @@ from pathlib import Path
 import salt.config
 import yaml
 
-from holodeck import names
+from holodeck import haproxy, names
 from holodeck_master import building, environments
 from holodeck_master.plan import plan_for
 from holodeck_master.world import World
@@ -146,12 +146,21 @@ class Ground:
         """Return the address of any host."""
         return self.lab.nodes()[name]["private_ips"][0]
 
-    def built(self, name):
-        """Return the :class:`Deploy` of a new commit of one line, built already."""
+    def built(self, name, *, broken=False):
+        """
+        Return the :class:`Deploy` of a new commit of one line, built already.
+
+        broken
+            It answers its health check and fails everything else.
+        """
         repository = self._laboratory.repository
-        repository.branch(
-            name, name, lambda: repository.edit(_PAGE, "<h1>", f"<h1>{name} ")
-        )
+
+        def change():
+            repository.edit(_PAGE, "<h1>", f"<h1>{name} ")
+            if broken:
+                repository.break_pages()
+
+        repository.branch(name, name, change)
         repository.push()
         commit = self.commit(name)
         last = self._world.records.last_good(*self._plan.key)
@@ -175,11 +184,22 @@ class Ground:
             files=str(HERE / "files"),
             web=addresses,
             batch=self.batch,
-            url=f"http://{self.address(_BALANCER)}:{LISTEN}",
+            url=self.url(LISTEN),
         )
+
+    def in_rotation(self, socket):
+        """Return how many web hosts a balancer's process sends requests to."""
+        words = ["sh", "-c", f"echo 'show stat -1 4 -1' | socat stdio {socket}"]
+        said = self._laboratory.inside(_BALANCER, *words).stdout
+        rows = haproxy.parse_stat(said)["guestbook"].values()
+        return sum(haproxy.is_up(row) for row in rows)
+
+    def url(self, port):
+        """Return the URL of a balancer's port."""
+        return f"http://{self.address(_BALANCER)}:{port}"
 
     def served(self, port):
         """Return the commit that a balancer's port serves."""
-        url = f"http://{self.address(_BALANCER)}:{port}/healthz"
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        url = f"{self.url(port)}/healthz"
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- http
             return answer.headers["X-Holodeck-Commit"]

@@ -11,6 +11,8 @@ from pathlib import Path
 from ground import FailedError, Ground
 from ways import Ansible, Holodeck, Orchestration
 
+from probe import Probe
+
 _GOAL = 2.0
 
 
@@ -21,12 +23,15 @@ def main(argv):
     try:
         with Ground(wanted.hosts, wanted.batch) as ground:
             peers = [Ansible(ground, wanted.ansible), Orchestration(ground)]
-            found = _measured(ground, [Holodeck(ground), *peers], wanted.rounds)
+            ways = [Holodeck(ground), *peers]
+            found = _measured(ground, ways, wanted.rounds)
+            beside = {way.name: _watched(ground, way) for way in ways}
     except FailedError as error:
         sys.exit(str(error))
     if wanted.json:
-        Path(wanted.json).write_text(json.dumps(found, indent=2) + "\n")
-    return _judged(found, wanted)
+        data = {"seconds": found, "beside": beside}
+        Path(wanted.json).write_text(json.dumps(data, indent=2) + "\n")
+    return _judged(found, beside, wanted)
 
 
 def _measured(ground, ways, rounds):
@@ -48,11 +53,37 @@ def _measured(ground, ways, rounds):
     return found
 
 
-def _judged(found, wanted):
+def _watched(ground, way):
+    """Return what users meet: under a load, and of a commit that fails its suite."""
+    name = type(way).__name__.lower()
+    with Probe(ground.url(way.port)) as probe:
+        way.deploy(ground.built(f"{name}-load"))
+        good = ground.served(way.port)
+        try:
+            way.deploy(ground.built(f"{name}-broken", broken=True))
+        except FailedError:
+            failed = True
+        else:
+            failed = False
+    return {
+        "sent": probe.tally.sent,
+        "lost": sum(probe.tally.failed.values()),
+        "refused": failed and ground.served(way.port) == good,
+        "in_rotation": ground.in_rotation(way.socket),
+    }
+
+
+def _judged(found, beside, wanted):
     _write(f"{wanted.hosts} hosts, {wanted.batch} at once")
     for name, seconds in found.items():
         shown = ", ".join(f"{value:.1f}" for value in seconds)
         _write(f"{name:<30}{statistics.median(seconds):8.2f} s  of {shown}")
+    for name, row in beside.items():
+        what = "refused" if row["refused"] else "NOT REFUSED"
+        _write(
+            f"{name:<30}{row['lost']} of {row['sent']} requests failed; a bad commit "
+            f"was {what}, {row['in_rotation']} of {wanted.hosts} hosts in rotation"
+        )
     _write(f"load {os.getloadavg()[0]:.1f} after")
     medians = {name: statistics.median(seconds) for name, seconds in found.items()}
     ratio = medians[Ansible.name] / medians[Holodeck.name]

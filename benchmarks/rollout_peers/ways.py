@@ -14,6 +14,7 @@ class Holodeck:
 
     name = "holodeck.release"
     port = 80
+    socket = "/run/haproxy/admin.sock"
 
     def __init__(self, ground):
         self._ground = ground
@@ -28,6 +29,7 @@ class Orchestration:
 
     name = "salt-run state.orchestrate"
     port = LISTEN
+    socket = "/run/haproxy-peer.sock"
 
     def __init__(self, ground):
         self._ground = ground
@@ -45,6 +47,7 @@ class Ansible:
 
     name = "ansible-playbook"
     port = LISTEN
+    socket = "/run/haproxy-peer.sock"
 
     def __init__(self, ground, venv):
         self._ground = ground
