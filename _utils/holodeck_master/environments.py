@@ -189,6 +189,7 @@ def _create(world, environment, silent):
     """Make the hosts that nobody has made, or whose making nobody has ended."""
     profiles = environment.profiles()
     ours = {host: profiles[host] for host in silent if host in profiles}
+    world.fleet.hang_up()
     known = world.cloud.known(ours) if ours else set()
     stillborn = known & ledger.stillborn(world.records, environment.name)
     dead = sorted((set(silent) - set(ours)) | (known - stillborn))

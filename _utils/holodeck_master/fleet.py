@@ -69,6 +69,7 @@ class Fleet:
         self._opts = opts
         self._client = salt.client.LocalClient(mopts=dict(opts))
         self._patience_s = 0
+        self._begun = []
 
     def call(self, hosts, function, deadline_s=60, **arguments):
         """
@@ -116,7 +117,21 @@ class Fleet:
             jobs.start(groups)
             # A master that was there once is waited for when it is started anew.
             self._patience_s = _RESTART_S
-            yield jobs.replies
+            self._begun.append(jobs)
+            try:
+                yield jobs.replies
+            finally:
+                self._begun.remove(jobs)
+
+    def hang_up(self):
+        """
+        Listen for nothing that was begun: whoever did not answer yet is lost.
+
+        For before this process is forked, as salt-cloud does: each child would have the
+        connection too, and complain of it at its end in a hundred lines.
+        """
+        for jobs in self._begun:
+            jobs.end()
 
     def tell(self, hosts, function, **arguments):
         """
@@ -147,6 +162,12 @@ class _Jobs:
         return self
 
     def __exit__(self, *_):
+        self._events.destroy()
+
+    def end(self):
+        """Hear no more."""
+        for host in list(self._misses):
+            self._settle(Reply(host, error="was not waited for.", lost=True))
         self._events.destroy()
 
     def start(self, groups):

@@ -102,6 +102,8 @@ class Cloud:
     def _ask(self):
         if self.minions.dead:
             raise Killed
+        if self.minions.listening:
+            self.minions.dangers.append("salt-cloud forks a runner that listens")
         if self.silent:
             raise HolodeckError("Cloud provider lab: does not answer")
 

@@ -57,6 +57,7 @@ class Fleet:
     dangers: list = field(default_factory=list)
     pruned: list = field(default_factory=list)
     applied: list = field(default_factory=list)
+    listening: int = 0
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
     wrong_bytes: str = ""
     homeless_code: str = ""
@@ -93,7 +94,15 @@ class Fleet:
     @contextlib.contextmanager
     def begun(self, groups):
         """Yield what asks: nobody has done anything before."""
-        yield lambda _: self._replies(groups)
+        self.listening += 1
+        try:
+            yield lambda _: self._replies(groups)
+        finally:
+            self.listening = max(0, self.listening - 1)
+
+    def hang_up(self):
+        """Listen no more; whoever asks all the same gets an answer here."""
+        self.listening = 0
 
     def tell(self, hosts, function, **arguments):
         """Call a function of hosts that are not dead."""

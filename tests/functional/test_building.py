@@ -1,8 +1,9 @@
 """What a builder answers is its own words: looked at before anybody acts on it."""
 
 import pytest
+from fake_cloud import clouded
 from fake_fleet import NEW
-from fake_world import opened, started
+from fake_world import opened, served, started
 
 from holodeck import names
 from holodeck_io.errors import HolodeckError
@@ -82,3 +83,12 @@ def test_release_of_a_lock_alone_has_one_commit(tmp_path):
     with pytest.raises(HolodeckError, match="its lock alone says what it is"):
         started(world, "main")
     assert world.fleet.steps == []
+
+
+def test_release_of_a_branch_makes_hosts_while_nobody_listens(tmp_path):
+    """salt-cloud forks: a bus that is open then is a screen of warnings per child."""
+    world = clouded(served(tmp_path))
+    world.cloud.lose(["demo-web3"])
+    record = started(world, "main")
+    assert (record["status"], world.cloud.steps) == ("good", ["create web3"])
+    assert world.fleet.dangers == []

@@ -42,6 +42,7 @@ class Master:
         self.queue, self.heard = [], []
         self.published = []
         self.refuses = None
+        self.closed = False
 
     def pub(self, hosts, function, arg, tgt_type, jid, timeout):
         """Publish a job as ``LocalClient.pub`` does."""
@@ -84,7 +85,8 @@ class Master:
         """Do nothing: every event comes through."""
 
     def destroy(self):
-        """Do nothing."""
+        """Remember that nobody listens any more."""
+        self.closed = True
 
 
 @pytest.fixture
@@ -140,6 +142,16 @@ def test_answers_count_that_came_during_something_else(master, hosts):
         # A bus for each in truth; here the other one has taken what came.
         master.queue += [(0, event) for event in master.heard]
         assert replies(60)["a"].value == "slow"
+
+
+def test_hang_up_leaves_no_connection_to_children(master, hosts):
+    """What is forked meanwhile inherits no bus; who was asked counts as lost."""
+    master.minions = {"a": Minion(after=1)}
+    with hosts.begun([(["a"], "bundle.resolve", {})]) as replies:
+        hosts.hang_up()
+        assert master.closed
+        assert replies(60)["a"].lost
+    assert master.now == 0
 
 
 def test_tell_waits_for_nobody(master, hosts):
