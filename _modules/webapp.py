@@ -98,8 +98,8 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0, mark=""):
         well = health.fault(summary, seen) is None and not health.outlived(seen)
         if old == wanted and well and not mended:
             return {"deployment": wanted, "changes": {}}
-        deployments.activate(summary, wanted)
-    health.wait(summary, timeout_s)
+        since = deployments.activate(summary, wanted)
+    health.wait(summary, timeout_s, since)
     return {"deployment": wanted, "changes": {name: {"old": old, "new": wanted}}}
 
 

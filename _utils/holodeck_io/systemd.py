@@ -1,5 +1,6 @@
 """systemd on this host: units linked, restarted, and looked at."""
 
+import time
 from pathlib import Path
 
 from holodeck_io import files, process
@@ -50,15 +51,19 @@ def restart(units, sockets=(), moved=()):
         Units that listen for them, and go on listening meanwhile.
     moved
         Those of the sockets that listen elsewhere from now on.
+
+    Returns the moment between stop and start, for :func:`journal`.
     """
     stop(units)
     if moved:
         stop(moved)
+    between = time.time()
     process.run(["systemctl", "reset-failed", *units, *sockets], check=False)
     # The sockets first: what has a socket is handed it at its start.
     if sockets:
         process.run(["systemctl", "start", *sockets], check=False)
     process.run(["systemctl", "start", *units], check=False, timeout_s=120)
+    return between
 
 
 def begin_stop(units):
@@ -91,11 +96,12 @@ def _values(text):
     return values
 
 
-def journal(unit, lines=40):
-    """Return the last lines that a unit wrote."""
+def journal(unit, since=None, lines=200):
+    """Return the last lines that a unit wrote, or those since a moment."""
+    only = [] if since is None else [f"--since=@{since:.6f}"]
     done = process.run(
-        ["journalctl", "--unit", unit, "--lines", str(lines), "--output", "cat",
-         "--no-pager"],
+        ["journalctl", "--unit", unit, *only, "--lines", str(lines),
+         "--output", "cat", "--quiet", "--no-pager"],
         check=False,
     )  # fmt: skip
     return done.stdout.strip()

@@ -130,6 +130,8 @@ def activate(summary, deployment):
 
     The units are links through ``current``: the one rename switches all of
     them, and a power loss leaves either all old or all new.
+
+    Returns the moment since which the journal is of the new processes.
     """
     service = summary["service"]
     home = Path(names.CONFIG, service)
@@ -152,7 +154,7 @@ def activate(summary, deployment):
         # While systemd reads its units. Who comes to a socket would start the old one.
         systemd.begin_stop(summary["units"])
     systemd.reload()
-    systemd.restart(summary["units"], sockets, moved)
+    return systemd.restart(summary["units"], sockets, moved)
 
 
 def _changes(home, deployment, unit):

@@ -1,21 +1,20 @@
 """Whether the processes of a deployment run, are its own, and answer."""
 
 import http.client
-import re
 import time
 from pathlib import Path
 
-from holodeck import masking, names
-from holodeck_io import systemd
+from holodeck import names
+from holodeck_io import listening, systemd
 from holodeck_io.errors import HolodeckError
-from holodeck_webapp import deployments
+from holodeck_webapp import deployments, last_words
 
 _POLL_S = 0.05
 _REQUEST_S = 5
 # More restarts than this within one wait is a crash loop: no need to wait on.
 _RESTARTS = 2
 _OK = range(200, 300)
-_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*$", re.MULTILINE)
+_NOWHERE, _REFUSED = " answers 404", " is refused"
 
 
 def look(summary):
@@ -23,25 +22,44 @@ def look(summary):
     return systemd.show(summary["units"])
 
 
-def wait(summary, timeout_s):
-    """Return when the deployment is healthy; raise with the reason if never."""
+def wait(summary, timeout_s, since=None):
+    """
+    Return when the deployment is healthy; raise with the reason if never.
+
+    since
+        The moment of the switch to it, if there was one.
+    """
     end = time.monotonic() + timeout_s
     while (reason := fault(summary, seen := look(summary))) is not None:
         crashes = any(state["NRestarts"] > _RESTARTS for state in seen.values())
         if crashes or time.monotonic() > end:
-            words = _last_words(summary)
             when = "it crashes again and again" if crashes else f"after {timeout_s} s"
             what = f"{summary['service']} {names.short(summary['commit'])}"
-            raise HolodeckError(
-                f"{what} is not healthy, {when}: {_cause(words) or reason}\n{words}"
-            )
+            why = _why(seen, reason, last_words.of(summary, since))
+            raise HolodeckError(f"{what} is not healthy, {when}: {why}")
         time.sleep(_POLL_S)
 
 
-def _cause(words):
-    """Return the line that names an exception, which a server's own frames bury."""
-    named = _EXCEPTION.findall(words)
-    return named[0] if named else ""
+def _why(seen, reason, words):
+    """Return the cause first, then what was met at last, then what was said."""
+    met = f"{reason}{_hint(seen, reason)}"
+    return "\n".join(filter(None, [last_words.cause(words), met, words]))
+
+
+def _hint(seen, reason):
+    """Return what may be done about what was met, or ``""``."""
+    if reason.endswith(_NOWHERE):
+        return ": correct `health`, or bring the path"
+    if not reason.endswith(_REFUSED):
+        return ""
+    where = {unit: listening.places(state["MainPID"]) for unit, state in seen.items()}
+    elsewhere = [
+        f"{unit} listens on {', '.join(found)}"
+        for unit, found in where.items()
+        if found
+    ]
+    use = "let the command use ${PORT}"
+    return f"; {'; '.join(elsewhere)}: {use}" if elsewhere else "; nothing listens"
 
 
 def fault(summary, seen):
@@ -126,14 +144,10 @@ def _http_fault(port, path):
     try:
         connection.request("GET", path, headers={"User-Agent": "holodeck-health"})
         status = connection.getresponse().status
+    except ConnectionRefusedError:
+        return f"GET {path} on port {port}{_REFUSED}"
     except (OSError, http.client.HTTPException) as error:
         return f"GET {path} on port {port}: {error}"
     finally:
         connection.close()
     return None if status in _OK else f"GET {path} on port {port} answers {status}"
-
-
-def _last_words(summary):
-    """Return the journal's last lines without what the configuration keeps secret."""
-    text = "\n".join(systemd.journal(unit) for unit in summary["units"])
-    return masking.mask(text, deployments.secrets(summary))

@@ -36,6 +36,7 @@ class Systemd:
             assert (systemd.UNITS / unit).resolve().is_file()
             text = (systemd.UNITS / unit).resolve().parents[1] / "environment"
             self.running[unit] = text.read_text()
+        return 7.5
 
     def stop(self, names_):
         """Each process ends."""
@@ -75,7 +76,7 @@ def _deployment(
 def _put(deployment):
     deployments.write(deployment)
     summary = deployments.summary(deployment.service, deployment.name)
-    deployments.activate(summary, deployment.name)
+    return deployments.activate(summary, deployment.name)
 
 
 def _current():
@@ -121,7 +122,7 @@ def test_write_after_a_cut_starts_anew(host, monkeypatch):
 def test_activate_links_units_and_both_currents(host):
     """After a switch units, configuration and bundle are those of the new commit."""
     _put(_deployment(OLD))
-    _put(_deployment(NEW))
+    assert _put(_deployment(NEW)) == 7.5, "the moment of the new processes"
     assert _current() == _deployment(NEW).name
     assert Path(names.PREFIX, "guestbook", "current").readlink() == Path(NEW)
     unit = systemd.UNITS / "holodeck-guestbook.web.service"
