@@ -53,13 +53,19 @@ class UnheardError(HolodeckError):
 
 
 class CallFailedError(HolodeckError):
-    """At least one host failed or was lost."""
+    """
+    At least one host failed or was lost.
+
+    The first line is a host's own: summaries show it alone. Which function it was
+    says something of a host that said nothing.
+    """
 
     def __init__(self, function, replies):
         self.replies = [reply for reply in replies.values() if not reply.ok]
         self.hosts = {reply.host: reply.error for reply in self.replies}
-        shown = "\n".join(f"{reply.host}: {reply.error}" for reply in self.replies)
-        super().__init__(f"{function} failed:\n{shown}")
+        asked = {reply.host: f" ({function})" for reply in self.replies if reply.lost}
+        shown = (f"{host}: {e}{asked.get(host, '')}" for host, e in self.hosts.items())
+        super().__init__("\n".join(shown))
 
 
 class Fleet:

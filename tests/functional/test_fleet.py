@@ -120,7 +120,7 @@ def test_call_names_each_failed_host(master, hosts):
     with pytest.raises(fleet.CallFailedError) as failed:
         hosts.call(["a", "b", "c"], "bundle.stage")
     assert str(failed.value) == (
-        "bundle.stage failed:\nb: no disk\nc: has no accepted key on this master."
+        "b: no disk\nc: has no accepted key on this master. (bundle.stage)"
     )
 
 
