@@ -17,7 +17,7 @@ from holodeck import differences, ephemeral, generations, sizing, slices
 from holodeck import webhook_signatures as signatures
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
-from holodeck_master import ledger, records, registry
+from holodeck_master import ledger, records, registry, yaml_faults
 
 DEFINITION_ID = "holodeck"
 _FILE_SERVERS = ("gitfs", "hgfs", "minionfs", "s3fs", "svnfs")
@@ -41,11 +41,13 @@ def load(opts):
     own = {**opts, "pillar_safe_render_error": False}
     # It would import what nobody uses, and fetch for a pillar that is in files.
     own |= {"disable_fileservers": _unused(opts), "__fs_update": True}
-    compiled = salt.pillar.Pillar(
-        own, {"id": DEFINITION_ID}, DEFINITION_ID, "base", ext=None
-    ).compile_pillar()
-    if compiled.get("_errors"):
-        raise HolodeckError("Pillar: " + "\n".join(map(_told, compiled["_errors"])))
+    with yaml_faults.heard() as faults:
+        compiled = salt.pillar.Pillar(
+            own, {"id": DEFINITION_ID}, DEFINITION_ID, "base", ext=None
+        ).compile_pillar()
+    if errors := compiled.get("_errors"):
+        told = (_told(error, faults.get(error, "")) for error in errors)
+        raise HolodeckError("Pillar: " + "\n".join(told))
     if "holodeck" not in compiled:
         raise HolodeckError(
             f"Pillar: nothing is defined for the id {DEFINITION_ID!r}; give it the key "
@@ -82,19 +84,24 @@ def _unused(opts):
     return [name for name in _FILE_SERVERS if name not in used]
 
 
-def _told(error):
+def _told(error, fault):
     """
     Return what may be told of an error: where and of which kind it is.
 
     Salt quotes the lines around it too, and what was filled in there.
+
+    fault
+        What :mod:`~holodeck_master.yaml_faults` may tell of it.
     """
     head, rendering, text = str(error).partition(", render error:\n")
     if not rendering:
         return head
+    if fault:
+        return f"{head}{fault}. The master's log has more."
     reason, _, quoted = text.partition("\n\n---\n")
     if line := re.search(r"; line (\d+)$", reason):
         head += f" in line {line[1]}"
-    # Of what a function raised: YAML's own text is of what was filled in.
+    # Of what a function raised: other texts are of what was filled in.
     if reason.startswith("Problem running salt function in Jinja template: "):
         head += "".join(f", {key}" for key in _MARKED.findall(quoted))
         head += f" ({_kinds(reason)})" if _kinds(reason) else ""

@@ -8,9 +8,10 @@ import gpg_home
 import pytest
 import salt.config
 import salt.loader
+import yaml
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import locks, pillar, records
+from holodeck_master import locks, pillar, records, yaml_faults
 
 _PACK = Path(__file__).parents[2]
 
@@ -78,16 +79,55 @@ def test_load_broken_pillar_is_an_error(write, text, message):
 
 
 @pytest.mark.parametrize("safe", [True, False])
-def test_load_error_quotes_nothing_of_the_pillar(write, safe):
-    """Of a call that fails the error has line and key; of YAML not even those."""
-    opts = {**write("holodeck: {}\nA: hush: 7\n"), "pillar_safe_render_error": safe}
-    with pytest.raises(HolodeckError, match=r"'holodeck' failed\. ") as caught:
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("A: {}\nB: hush: 7\n", "line 2, column 8: mapping values are not allowed"),
+        ("A:\n\tB: hush\n", "line 2, column 1: found character that cannot start"),
+        ("A:\n  B: hush\n C: hush\n", "line 3, column 2: did not find expected key."),
+        ("A: 1\nhush: 2\nhush: 3\n", "line 3, column 1: found conflicting ID."),
+        ("A: !hush x\n", "line 1, column 4: could not determine .* for the tag."),
+        ("A: &hush 1\nB: *hushhush\n", "line 2, column 4: found undefined alias."),
+        ("? [hush]\n: 1\n", "line 1, column 3: found unacceptable key."),
+    ],
+    ids=["colon", "tab", "indent", "twice", "tag", "alias", "key"],
+)
+def test_load_yaml_error_is_told_without_the_pillar(write, safe, text, place):
+    """Where and how YAML is wrong is said; of what stands there, not a word."""
+    opts = {**write(text), "pillar_safe_render_error": safe}
+    with pytest.raises(HolodeckError, match=f"'holodeck' failed in {place}") as caught:
         pillar.load(opts)
     assert "hush" not in str(caught.value)
-    write("A: hush\nB: {{ salt['hashutil.digest_file']('/no') }} # hush\nC: hush\n")
+
+
+def test_load_error_quotes_nothing_of_the_pillar(write):
+    """Of a call that fails the error has line and key, and no value."""
+    opts = write(
+        "A: hush\nB: {{ salt['hashutil.digest_file']('/no') }} # hush\nC: hush\n"
+    )
     with pytest.raises(HolodeckError, match=r"failed in line 2, B\. ") as caught:
         pillar.load(opts)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        ("found duplicate anchor 'hush'; first occurrence", ": found duplicate anchor"),
+        ("expected <block end>, but found '<scalar>'",
+         ": expected <block end>, but found '<scalar>'"),
+        ("could not find expected ':'", ": could not find expected ':'"),
+        ("expected alphabetic or numeric character, but found 'h'", ""),
+        ("found unknown escape character 'h'", ""),
+        ("failed to decode base64 data: hush", ""),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_yaml_fault_tells_no_text_that_is_not_yamls_own(problem, told):
+    """A loader that quotes what it met in its problem is not quoted."""
+    mark = yaml.Mark("", 0, 6, 2, None, 0)
+    error = yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+    assert yaml_faults.told(error) == f" in line 7, column 3{told}"
 
 
 def test_load_leaves_the_masters_options_alone(opts):
