@@ -187,9 +187,12 @@ def test_ext_pillar_error_is_of_our_hosts_alone(write, caplog):
     assert "Pillar of stranger: without holodeck" in caplog.text
 
 
-def test_ext_pillar_balancer_without_addresses_is_an_error(opts):
+def test_ext_pillar_balancer_without_addresses_is_an_error(opts, caplog):
     """A balancer never loses servers by a loss of records; a new one has none yet."""
-    assert _slice(opts, "demo-balancer1") == {}
+    with caplog.at_level("INFO"):
+        assert _slice(opts, "demo-balancer1") == {}
+    said = [r for r in caplog.records if "Pillar of demo-balancer1" in r.getMessage()]
+    assert [each.levelname for each in said] == ["INFO"]
     _remember(opts, addresses=False)
     with pytest.raises(LookupError, match=r"demo-web1.*: are not in the records"):
         _slice(opts, "demo-balancer1")
