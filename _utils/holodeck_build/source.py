@@ -11,7 +11,15 @@ from holodeck_io import errors, files, lock, process
 
 CACHE = Path("/var/cache/holodeck")
 # Nobody can answer a question here: a missing credential is an error at once.
-_FETCH = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+_FETCH = {
+    **process.PLAIN, "GIT_TERMINAL_PROMPT": "0",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+}  # fmt: skip
+# What git says last of any server that did not let it in; why stands before.
+_ADVICE = (
+    "", "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights", "and the repository exists.",
+)  # fmt: skip
 # Git's collector works while the mirror is locked, or not at all.
 _STAY = ("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")
 # What is in the mirror already is read without the administrator's own settings.
@@ -135,10 +143,18 @@ def _fetch(mirror, repository):
     """
     for stale in mirror.rglob("*.lock"):
         stale.unlink(missing_ok=True)
-    _git(
+    done = _git(
         mirror, *_STAY, "fetch", "--quiet", "--prune", "--force", "--", repository,
         "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", env=_FETCH,
+        check=False,
     )  # fmt: skip
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line not in _ADVICE]
+        why = said[-1] if said else f"git ended with status {done.returncode}"
+        raise errors.HolodeckError(
+            f"cannot fetch {repository}: {why.rstrip('.')}; the URL has to be one that "
+            "builders reach."
+        )
 
 
 def _git(mirror, *words, check=True, env=_ALONE):

@@ -70,7 +70,7 @@ def resolve(world, environment, service, ref, early=lambda: None):
     try:
         return _resolved(world, environment, service, ref or service.branch)
     except fleet.CallFailedError as error:
-        raise UnknownCommitError("\n".join(r.error for r in error.replies)) from error
+        raise UnknownCommitError("\n".join(map(_said, error.replies))) from error
 
 
 def resolve_known(world, environment, service, commit):
@@ -84,13 +84,19 @@ def resolve_known(world, environment, service, commit):
     except fleet.CallFailedError as error:
         if any(reply.lost for reply in error.replies):
             raise
-        raise UnknownCommitError("\n".join(r.error for r in error.replies)) from error
+        raise UnknownCommitError("\n".join(map(_said, error.replies))) from error
 
 
 def _resolved(world, environment, service, ref):
     builder = _builder(environment)
     groups = [([builder], *_question(service, ref))]
     return world.fleet.call_groups(groups, _RESOLVE_S)[builder]
+
+
+def _said(reply):
+    """Return why a builder has no commit, and who it is that did not reach it."""
+    who = f"{reply.host} " if reply.error.startswith("cannot fetch ") else ""
+    return f"{who}{reply.error}"
 
 
 def _question(service, ref):

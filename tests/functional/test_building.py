@@ -92,3 +92,14 @@ def test_release_of_a_branch_makes_hosts_while_nobody_listens(tmp_path):
     record = started(world, "main")
     assert (record["status"], world.cloud.steps) == ("good", ["create web3"])
     assert world.fleet.dangers == []
+
+
+def test_release_of_what_a_builder_cannot_fetch_names_the_builder(tmp_path):
+    """It may be the master's own file: who did not reach it is said first."""
+    world = opened(tmp_path)
+    said = "cannot fetch /srv/shop: fatal: '/srv/shop' is no repository"
+    fault = {"resolve main": said}
+    world.fleet.fuse = lambda _: world.fleet.faults.update(fault)
+    with pytest.raises(HolodeckError) as refused:
+        started(world, "main")
+    assert str(refused.value) == f"demo-builder1 {said}"

@@ -265,3 +265,13 @@ def test_fetch_leaves_nothing_at_work(repository, home):
     [mirror] = (source.CACHE / "git").iterdir()
     assert len(list(mirror.rglob("*.pack"))) == 1
     assert not (mirror / "gc.pid").exists()
+
+
+def test_resolve_of_what_cannot_be_fetched_has_gits_own_words(home, tmp_path):
+    """No command line of ours: which URL, and what git said of it."""
+    with pytest.raises(HolodeckError) as failed:
+        source.resolve(gone := f"{tmp_path}/gone", "main")
+    assert str(failed.value) == (
+        f"cannot fetch {gone}: fatal: '{gone}' does not appear to be a git repository; "
+        "the URL has to be one that builders reach."
+    )
