@@ -129,6 +129,19 @@ def health_(name, timeout_s=1):
     return summary["commit"]
 
 
+def refusal(name, path):
+    """
+    Return why who asks for this path would take the host for ill, or ``None``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.refusal guestbook /healthz
+    """
+    return health.refusal(deployments.summary(name, _current(name)), path)
+
+
 def current(name):
     """
     Return the summary of the deployment that is current, or ``None``.
@@ -238,7 +251,8 @@ def _deployment(name, commit, mark=""):
         raise SaltInvocationError(
             f"commit {commit!r}: should be a full commit id, 40 hex digits."
         )
-    slice_ = _pillar(mark).get("services", {}).get(_name(name))
+    own = pillar.own(__opts__, dict(__grains__), __pillar__, mark)
+    slice_ = own.get("services", {}).get(_name(name))
     if slice_ is None:
         raise errors.HolodeckError(
             f"Service {name}: pillar does not place it on {__opts__['id']}; see "
@@ -271,10 +285,6 @@ def _mend(name, commit, deployment, mark):
         return False
     configure(name, commit, mark)
     return True
-
-
-def _pillar(mark):
-    return pillar.own(__opts__, dict(__grains__), __pillar__, mark)
 
 
 def _platform():

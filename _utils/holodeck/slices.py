@@ -52,12 +52,14 @@ def web(definition, environment, digests, releases, busy):
     }  # fmt: skip
 
 
-def balancer(definition, environment, addresses, listed):
+def balancer(definition, environment, addresses, listed, paths):
     """
     Return the slice of a balancer: per service its servers.
 
     listed
         The web hosts that it has to know.
+    paths
+        ``{service: path by which it checks them}``.
 
     Raises ``LookupError`` when a server's address is not known: a balancer that
     lost a server by a loss of records would be worse than one left alone.
@@ -77,7 +79,7 @@ def balancer(definition, environment, addresses, listed):
         name: {
             "listen": placement.listen,
             "port": definition.services[name].port,
-            "health": definition.services[name].health,
+            "health": paths[name],
             "servers": [
                 {"id": minion, "address": addresses[minion]} for minion in listed
             ],

@@ -1,15 +1,13 @@
 """An environment's hosts: made when missing, reached, and up to date."""
 
-import hashlib
 import ipaddress
-import json
 import time
 from pathlib import Path
 
-from holodeck import generations, slices
+from holodeck import generations
 from holodeck_io import lock
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, ledger, locks, rotation, signals
+from holodeck_master import balancers, fleet, ledger, locks, rotation, signals
 from holodeck_master.plan import plan_for
 
 _START_S = 180
@@ -20,7 +18,7 @@ _STATUS_S = 40
 _REFRESH_S = 15
 
 
-def ensure(world, environment, within_s=_STATES_S):
+def ensure(world, environment, within_s=_STATES_S, paths=None, *, strict=True):
     """
     Bring every host of the environment to life; return ``{host: status}``.
 
@@ -29,9 +27,12 @@ def ensure(world, environment, within_s=_STATES_S):
 
     within_s
         Seconds for each of the states and the pack's code to reach them.
+    paths, strict
+        What balancers are to check services by, as for
+        :func:`holodeck_master.balancers.choose`.
     """
     with _held(world, environment.name):
-        return _ensure(world, environment, within_s)
+        return _ensure(world, environment, within_s, paths or {}, strict)
 
 
 def _held(world, name):
@@ -40,7 +41,7 @@ def _held(world, name):
     return lock.held(place, signals.check)
 
 
-def _ensure(world, environment, within_s):
+def _ensure(world, environment, within_s, paths, strict):
     replies = world.fleet.ask(
         environment.all_members(), "webapp.status", deadline_s=_STATUS_S
     )
@@ -48,13 +49,15 @@ def _ensure(world, environment, within_s):
     if silent:
         _create(world, environment, silent)
     unprepared = _unprepared(world, environment, replies)
-    if unprepared:
-        _prepare(world, environment, unprepared, within_s)
     stale = [host for host, reply in replies.items() if _is_stale(world, reply)]
     _update(world, sorted(set(stale) - set(unprepared)), within_s)
+    # By the pack's present code, and before a balancer gets anything.
+    balancers.choose(world, environment, paths, strict=strict)
+    if unprepared:
+        _prepare(world, environment, unprepared, within_s)
     _refresh_pillar(world, environment, replies)
     # After the update: the balancers' state calls the pack's present code.
-    _refresh_balancers(world, environment, set(unprepared), within_s)
+    balancers.tell(world, environment, set(unprepared), within_s)
     if stale:
         replies |= world.fleet.ask(stale, "webapp.status", deadline_s=_STATUS_S)
     return _answers(world, replies)
@@ -97,7 +100,8 @@ def tell_balancers(world, environment):
     known = world.records.addresses(environment.name)
     if set(environment.members("web")) <= set(known):
         with _held(world, environment.name):
-            _refresh_balancers(world, environment, (), _STATES_S)
+            balancers.choose(world, environment, {})
+            balancers.tell(world, environment, (), _STATES_S)
 
 
 def _remove(world, name, hosts):
@@ -252,37 +256,6 @@ def _address(host, candidates, cidr):
     raise HolodeckError(
         f"Host {host}: none of its addresses {candidates} is in {network}; set the "
         "environment's `cidr`."
-    )
-
-
-def _refresh_balancers(world, environment, fresh, within_s):
-    """Bring balancers to the definition's servers and ports where these changed."""
-    wanted = slices.balancer(
-        world.definition,
-        environment,
-        world.records.addresses(environment.name),
-        ledger.listed(world.records, environment),
-    )
-    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-    known = world.records.environment(environment.name).get("balancers", {})
-    members = environment.members("balancer")
-    if not members:
-        return
-    changed = [b for b in members if b not in fresh and known.get(b) != digest]
-    if changed:
-        world.note("hosts", changed, "being told of the servers")
-        # Whoever dies now has told some of them, and nobody knows whom.
-        rest = {b: known[b] for b in known if b not in changed}
-        world.records.keep_environment(environment.name, balancers=rest)
-        world.fleet.call(
-            changed,
-            "state.apply",
-            deadline_s=within_s,
-            mods="holodeck.balancer",
-            queue=True,
-        )
-    world.records.keep_environment(
-        environment.name, balancers=dict.fromkeys(members, digest)
     )
 
 

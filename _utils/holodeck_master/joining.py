@@ -84,7 +84,7 @@ def _join(world, plan, new):
     fresh = [host for host in web if is_anew or host in new]
     unknown = {h for h in serving if any(h not in pool for pool in blank)}
     left = [h for h in web if h in fresh or h in unknown]
-    code, ill = {"commit": last["commit"]}, {}
+    code, ill = stages.code(last), {}
     if left:
         stages.stage(world, plan, {"tester": [last["suite"]]})
     if is_anew:
@@ -106,7 +106,7 @@ def _ill(world, plan, last, hosts):
     """Return ``{host: why}`` of hosts that do not run the last good release well."""
     found = _without(world, plan, last, hosts)
     ill = {host: _told(host, last, why) for host, why in found.items()}
-    well, code = [h for h in hosts if h not in ill], {"commit": last["commit"]}
+    well, code = [h for h in hosts if h not in ill], stages.code(last)
     return ill | _failing(world, plan, code, well)
 
 

@@ -17,7 +17,7 @@ from holodeck import differences, ephemeral, generations, sizing, slices
 from holodeck import webhook_signatures as signatures
 from holodeck_http import checks
 from holodeck_io.errors import HolodeckError
-from holodeck_master import ledger, records, registry, yaml_faults
+from holodeck_master import balancers, ledger, records, registry, yaml_faults
 
 DEFINITION_ID = "holodeck"
 _FILE_SERVERS = ("gitfs", "hgfs", "minionfs", "s3fs", "svnfs")
@@ -171,7 +171,8 @@ def slice_for(minion, definition, memory, is_busy):
     if role == "balancer":
         addresses = memory.addresses(environment.name)
         listed = ledger.listed(memory, environment)
-        found = slices.balancer(definition, environment, addresses, listed)
+        paths = balancers.paths(memory, definition, environment)
+        found = slices.balancer(definition, environment, addresses, listed, paths)
         return {**found, "address": addresses.get(minion)}
     if role != "web":
         found = slices.other(definition, environment, role)

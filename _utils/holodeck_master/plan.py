@@ -7,6 +7,10 @@ from holodeck import model
 from holodeck_io.errors import HolodeckError
 
 
+class RefusedReleaseError(HolodeckError):
+    """Nothing was begun, so there is nothing to record."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A service, an environment, and the one in the other."""

@@ -19,7 +19,7 @@ from holodeck_master import (
     release,
     telling,
 )
-from holodeck_master.run import RefusedReleaseError
+from holodeck_master.plan import RefusedReleaseError
 from holodeck_master.world import World
 
 log = logging.getLogger(__name__)

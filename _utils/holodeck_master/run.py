@@ -14,6 +14,7 @@ from holodeck.model import REPLACE
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
     agreement,
+    balancers,
     building,
     environments,
     keeping,
@@ -29,12 +30,9 @@ from holodeck_master import (
     telling,
     way_back,
 )
+from holodeck_master.plan import RefusedReleaseError
 
 _INTERRUPTS = (KeyboardInterrupt, SystemExit, signals.InterruptedReleaseError)
-
-
-class RefusedReleaseError(HolodeckError):
-    """Nothing was begun, so there is nothing to record."""
 
 
 class Run:
@@ -95,7 +93,11 @@ class Run:
         with self.phase("hosts"):
             self.kept = keeping.stand_in(self)
             self.statuses = environments.ensure(
-                self.world, replacing.needed(self), self.plan.rules.hosts_s
+                self.world,
+                replacing.needed(self),
+                self.plan.rules.hosts_s,
+                balancers.wanted(self.world, self.plan, self.record),
+                strict=self.record["kind"] != "rollback",
             )
 
     def find(self, ref):
@@ -110,6 +112,7 @@ class Run:
         self.record |= {
             "commit": commit,
             "config": config,
+            "health": self.plan.service.health,
             "settings": pillar.setting_digests(*placed),
             "deployment": names.deployment(commit, config),
         }
@@ -130,8 +133,8 @@ class Run:
     def reuse(self, target):
         """Take commit, bundle and deployment from an earlier record."""
         replacing.check_configuration(self, target)
-        for fact in ("commit", "config", "settings", "deployment", "bundle", "suite",
-                     "signed_by"):  # fmt: skip
+        for fact in ("commit", "config", "health", "settings", "deployment", "bundle",
+                     "suite", "signed_by"):  # fmt: skip
             self.record[fact] = target.get(fact)
 
     def goes_home(self, target):
@@ -206,7 +209,7 @@ class Run:
     def test(self, suite, *hosts):
         """Run one of the suites of :mod:`stages`; remember what it proved."""
         try:
-            code = {"commit": self.record["commit"], "standby": self.standby}
+            code = {**stages.code(self.record), "standby": self.standby}
             proof = suite(self.world, self.plan, code, *hosts)
         except stages.SuiteFailedError as error:
             self.story.tested(error.proof)

@@ -106,12 +106,17 @@ def standby(world, plan, record):
             world.fleet.tell(asked, "webtest.dismiss", **name)
 
 
+def code(record):
+    """Return what the suites below have to know of a release."""
+    return {"commit": record["commit"], "health": record.get("health")}
+
+
 def suite_on_hosts(world, plan, code, hosts):
     """
     Run the suite from the testers against each of ``hosts``; return the proof.
 
     code
-        The ``commit``, and ``standby``, what :func:`standby` yielded.
+        What :func:`code` returned, and ``standby``, what :func:`standby` yielded.
     """
     addresses = world.records.addresses(plan.environment.name)
     targets = [
@@ -216,7 +221,8 @@ def _suite(world, plan, code, dealt):
         "checks": plan.service.checks or None,
         "deadline_s": plan.rules.suite_s,
         "test_s": rules.test_s,
-        "ready": plan.service.health,
+        # That of its time, which a rollback to it has.
+        "ready": code.get("health") or plan.service.health,
         "ready_s": rules.ready_s,
         "allow_writes": plan.placement.allow_writes,
         "mark": world.mark(plan.environment, "tester"),

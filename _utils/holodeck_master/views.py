@@ -95,7 +95,7 @@ def test(world, service, environment):
     last = world.records.last_good(*plan.key)
     if last is None:
         raise HolodeckError(f"{service} in {environment}: has no good release to test.")
-    hosts, code = plan.environment.members("web"), {"commit": last["commit"]}
+    hosts, code = plan.environment.members("web"), stages.code(last)
     stages.stage(world, plan, {"tester": [last["suite"]]})
     return {
         "hosts": stages.suite_on_hosts(world, plan, code, hosts),

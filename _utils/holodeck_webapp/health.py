@@ -73,6 +73,11 @@ def fault(summary, seen):
     return _http_fault(summary["port"], summary["health"])
 
 
+def refusal(summary, path):
+    """Return how the deployment's port answers a path that is not well, or ``None``."""
+    return _http_fault(summary["port"], path)
+
+
 def standing(service, deployment):
     """Return how a service stands, whose current deployment is that one."""
     summary = deployments.summary(service, deployment)

@@ -282,6 +282,9 @@ class Fleet:
         self.step(f"switch {short(host)} {LABELS[commit]}")
         return {"deployment": one.deployment, "changes": {name: 1} if changed else {}}
 
+    def _webapp_refusal(self, host, name, path):
+        return None
+
     def _webapp_remove(self, host, name):
         self.hosts[host].commit = None
         return True

@@ -222,6 +222,16 @@ def test_ext_pillar_gives_each_role_its_own(opts):
     assert "only-for-this-demo" not in str(balancer)
 
 
+def test_ext_pillar_gives_balancers_the_path_that_was_asked_for(opts):
+    """Until a release has asked what serves, a changed path reaches no balancer."""
+    _remember(opts)
+    kept = {"guestbook": "/of-before"}
+    records.Records(opts).keep_environment("demo", health=kept)
+    found = _slice(opts, "demo-balancer1")["holodeck"]["services"]
+    assert found["guestbook"]["health"] == "/of-before"
+    assert found["kinto"]["health"] == pillar.load(opts).services["kinto"].health
+
+
 @pytest.mark.parametrize("minion", ["stranger", "demo-web4", "holodeck"])
 def test_ext_pillar_gives_strangers_nothing(opts, minion):
     """A minion of no environment, and the definition's own id, get nothing."""

@@ -12,6 +12,8 @@ _RECORD = {
     "reason": "r", "bundle": {"layers": [{"package": "p"}], "provenance": {}},
 }  # fmt: skip
 
+_PATHS = {"guestbook": "/kept"}
+
 
 def _host(*ids):
     return {"ids": list(ids)}
@@ -96,9 +98,9 @@ def test_web_learns_what_is_being_released(defined, busy):
 def test_balancer_knows_servers_and_no_settings(defined):
     """A balancer knows where to send requests, and no secret of any service."""
     environment = defined.environments["staging"]
-    found = slices.balancer(
-        defined, environment, {"s1": "10.0.0.1", "s2": "10.0.0.2"}, ["s1", "s2"]
-    )
+    addresses = {"s1": "10.0.0.1", "s2": "10.0.0.2"}
+    found = slices.balancer(defined, environment, addresses, ["s1", "s2"], _PATHS)
+    assert found["services"]["guestbook"]["health"] == "/kept"
     assert found["services"]["guestbook"]["servers"] == [
         {"id": "s1", "address": "10.0.0.1"}, {"id": "s2", "address": "10.0.0.2"},
     ]  # fmt: skip
@@ -112,7 +114,7 @@ def test_balancer_never_loses_a_server_without_address(defined, known):
     """A server whose address is unknown is an error by name, not a smaller pool."""
     environment = defined.environments["staging"]
     with pytest.raises(LookupError, match=r"s1.*: are not in the records; release"):
-        slices.balancer(defined, environment, known, ["s1", "s2"])
+        slices.balancer(defined, environment, known, ["s1", "s2"], _PATHS)
 
 
 def test_testers_alone_know_what_a_suite_is_given(defined):
@@ -126,7 +128,7 @@ def test_testers_alone_know_what_a_suite_is_given(defined):
     addresses = {"s1": "10.0.0.1", "s2": "10.0.0.2"}
     for other in (
         slices.other(defined, environment, "builder"),
-        slices.balancer(defined, environment, addresses, ["s1", "s2"]),
+        slices.balancer(defined, environment, addresses, ["s1", "s2"], _PATHS),
         _web(defined),
     ):
         assert "suite-secret" not in str(other)
