@@ -43,7 +43,9 @@ def _release(record):
     if record["status"] != "good":
         return _failed(record, where)
     if record.get("unchanged"):
-        return f"{where} is already at {commit} ({record['id']}); nothing was changed."
+        told = ", ".join(record.get("told", ()))
+        done = f"only balancers were told: {told}" if told else "nothing was changed"
+        return f"{where} is already at {commit} ({record['id']}); {done}."
     phases = _phases(record)
     verb = "is back at" if record["kind"] == "rollback" else "is at"
     outside = record.get("failed") or {}
@@ -63,6 +65,8 @@ def _failed(record, where):
     lines += [f"  {host} {words.splitlines()[0]}" for host, words in back.items()]
     if not back:
         lines.append("  No host was switched.")
+    unserved = record.get("unserved", {})
+    lines += [f"  Nobody serves: {how} at {b}." for b, how in unserved.items()]
     return "\n".join([*lines, f"  More: salt-run holodeck.show {record['id']}"])
 
 

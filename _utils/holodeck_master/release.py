@@ -9,6 +9,7 @@ import contextlib
 
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
+    balancers,
     building,
     keeping,
     ledger,
@@ -18,6 +19,7 @@ from holodeck_master import (
     records,
     replacing,
     reports,
+    rotation,
     signals,
     wishes,
 )
@@ -43,13 +45,16 @@ def release(world, service, environment, ref, order, check=None):
     with _held(world, plan, what) as (present, plan):
         left = _left_behind(present, plan)
         run = _begun(present, plan, {"ref": ref, "kind": "release", **left, **order})
+        before = balancers.told(present.records, plan.environment)
         with run.recorded():
             run.find(ref)
             if check:
                 check(run)
             if run.is_there():
                 present.records.bury(*plan.key)
-                return {**run.last, "unchanged": True}
+                now = balancers.told(present.records, plan.environment)
+                told = [b for b in now if now[b] != before.get(b)]
+                return {**run.last, "unchanged": True, "told": told}
             run.build()
             run.go()
         return _concluded(run)
@@ -155,6 +160,9 @@ def _concluded(run):
     with signals.shielded():
         reports.keep(world, record["id"])
         if record["status"] != records.GOOD:
+            with contextlib.suppress(HolodeckError):
+                record["unserved"] = rotation.unserved(world, run.plan)
+                world.records.save(record)
             return record
         _note_joined(run)
         replacing.conclude(run)

@@ -4,6 +4,7 @@ Who serves: hosts in rotation at every balancer, or out of it.
 Where there is no balancer, nothing is asked of anybody, and nobody knows who serves.
 """
 
+import collections
 import contextlib
 
 from holodeck_master import fleet
@@ -110,6 +111,20 @@ def serving_each(world, plan):
     if not all(reply.ok for reply in replies.values()):
         raise fleet.CallFailedError("balancer.status", replies)
     return {balancer: serving(plan, reply) for balancer, reply in replies.items()}
+
+
+def unserved(world, plan):
+    """Return ``{balancer: how its servers are}`` of those that have none to send to."""
+    found = {}
+    for balancer, reply in ask_balancers(world, plan).items():
+        if reply.ok and not serving(plan, reply):
+            servers = reply.value[plan.service.name].values()
+            states = collections.Counter(server["status"] for server in servers)
+            found[balancer] = ", ".join(
+                f"{many} of {len(servers)} servers are {state}"
+                for state, many in states.items()
+            )
+    return found
 
 
 def ask_balancers(world, plan):

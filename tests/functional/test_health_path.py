@@ -256,3 +256,21 @@ def test_host_says_how_it_answers_another_path(tmp_path, monkeypatch):
         assert refusal("guestbook", _NEW) is None
         words = f"GET /other on port {port} answers 404"
         assert refusal("guestbook", "/other") == words
+
+
+def test_release_of_the_same_says_which_balancers_it_told(place):
+    """It changed no host; but what it told a balancer may have ended an outage."""
+    assert started(place.world, OLD)["told"] == []
+    place.world.records.keep_environment("demo", balancers={})
+    record = started(place.world, OLD)
+    assert (record["unchanged"], record["told"]) == (True, ["demo-balancer1"])
+
+
+def test_release_that_ends_with_nobody_in_service_says_so(place):
+    """A bad release names the balancers that have nobody left to send to."""
+    place.fleet.faults["suite web1"] = "it broke"
+    assert started(place.world, THIRD)["unserved"] == {}
+    place.path, place.fleet.in_service = "/nowhere", False
+    place.fleet.faults["build new"] = "it broke"
+    record = started(place.world, NEW)
+    assert record["unserved"] == {"demo-balancer1": "3 of 3 servers are DOWN"}

@@ -80,6 +80,12 @@ _CASES = {
     "unchanged": ("release", _record(unchanged=True), [
         ("guestbook in demo is already at 4f2c1e9d0a1b (guestbook-demo-7); nothing was "
          "changed.")]),
+    "unchanged, told": ("release", _record(unchanged=True, told=["demo-balancer1"]), [
+        ("guestbook in demo is already at 4f2c1e9d0a1b (guestbook-demo-7); only "
+         "balancers were told: demo-balancer1.")]),
+    "bad, unserved": (
+        "release", {**_BAD, "unserved": {"lb1": "3 of 3 servers are DOWN"}},
+        ["  Nobody serves: 3 of 3 servers are DOWN at lb1."]),
     "bad": ("release", _BAD, [
         "guestbook in demo: guestbook-demo-7 is bad: The suite did not pass.",
         "  from t1, x", "  demo-web1 in rotation at 000000000000",
