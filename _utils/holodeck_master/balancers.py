@@ -59,7 +59,8 @@ def choose(world, environment, news, *, strict=True):
             kept[service] = path
         elif strict:
             raise RefusedReleaseError(_refused(service, path, refusals))
-    world.records.keep_environment(environment.name, health=kept)
+    if kept != _kept(world.records, environment):
+        world.records.keep_environment(environment.name, health=kept)
 
 
 def tell(world, environment, fresh, within_s):

@@ -162,7 +162,8 @@ def _concluded(run):
         if record["status"] != records.GOOD:
             with contextlib.suppress(HolodeckError):
                 record["unserved"] = rotation.unserved(world, run.plan)
-                world.records.save(record)
+                if record["unserved"]:
+                    world.records.save(record)
             return record
         _note_joined(run)
         replacing.conclude(run)
