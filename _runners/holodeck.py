@@ -534,7 +534,7 @@ def scale(env="", **options):
     return _answer("scale", options, work)
 
 
-def init(repository="", branch="", name="", app="", file="", **options):
+def init(repository="", branch="", name="", app="", file="", env="", **options):
     """
     Write a first definition of a service, from what its repository shows.
 
@@ -553,6 +553,10 @@ def init(repository="", branch="", name="", app="", file="", **options):
         The application as ``package.module:variable``, where it is not found.
     file
         Write this file, which must not be there, instead of printing the text.
+    env
+        The environment that the service is for. Where pillar defines it already, the
+        service is only placed there, with a port and a bind that are free; otherwise
+        what is written shows how one is defined.
 
     Returns ``{"text", "left"}``, or ``{"file", "left"}``.
 
@@ -562,15 +566,17 @@ def init(repository="", branch="", name="", app="", file="", **options):
 
         salt-run holodeck.init git@git.example.org:guestbook.git
         salt-run holodeck.init /srv/src/guestbook file=/srv/pillar/guestbook.sls
+        salt-run holodeck.init git@git.example.org:guestbook.git env=staging
     """
 
     def work(_):
-        text, left = beginning.written(str(repository), branch, name, app)
+        where = beginning.place(__opts__, env) if env else None
+        text, left = beginning.written(str(repository), branch, name, app, where)
         if file:
             beginning.keep(text, file)
         return {"left": left, **({"file": file} if file else {"text": text})}
 
-    # Nothing is defined yet.
+    # Nothing may be defined yet.
     return _answer("init", options, work, world=lambda: None)
 
 

@@ -8,10 +8,13 @@ as if it worked.
 import re
 from dataclasses import dataclass, field
 
-from holodeck import names, python_code
+from holodeck import fields, names, python_code
 
 _LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
-_PORT = 8000
+#: What a service listens on where nobody says otherwise.
+PORT = 8000
+#: What stands for a value that nobody but the service's owner knows.
+UNSET = fields.UNSET
 _SUITE = "tests/http"
 # How each server that can be in a lock is told where to listen, in the order of choice.
 _SERVERS = {
@@ -45,7 +48,7 @@ class Found:
     left: list = field(default_factory=list)
 
 
-def discover(files, project, repository, name="", app=""):
+def discover(files, project, repository, name="", app="", port=PORT):
     """
     Return what was :class:`Found`.
 
@@ -58,15 +61,22 @@ def discover(files, project, repository, name="", app=""):
     name, app
         The service's name, and the application as ``package.module:variable``, where
         somebody knows better.
+    port
+        What no other service of the hosts listens on.
 
     Raises :class:`UnknownError` when there is neither a Procfile nor an application,
     or no name that a service may have.
     """
     code = python_code.Project(files)
     found = Found(_name(name, project, repository), {"repository": repository}, {})
+    if fields.is_folder(repository):
+        found.left.append(
+            "repository: builders look for a folder on themselves; name the URL that "
+            "they clone from"
+        )
     lock = _lock(files, found)
     found.service["processes"] = _processes(files, project, code, lock, app, found)
-    found.service |= {"port": _PORT, "health": code.health() or "/"}
+    found.service |= {"port": port, "health": code.health() or "/"}
     if found.service["health"] == "/":
         found.left.append(
             "health: name a path that answers 2xx when it can do its work"
@@ -74,7 +84,7 @@ def discover(files, project, repository, name="", app=""):
     _tests(files, found)
     _python(files, project, found)
     for variable in code.variables():
-        found.settings[variable] = "CHANGE-ME"
+        found.settings[variable] = UNSET
     if found.settings:
         found.left.append(
             f"settings: give {', '.join(found.settings)}, which the code reads"
@@ -108,9 +118,9 @@ def _lock(files, found):
 
 
 def _has(lock, package):
-    """Tell whether a lock has a package, in any of its forms."""
-    pattern = rf'^(?:name = "{package}"|{package}(?:\[[^]]*\])?\s*[=@])'
-    return bool(re.search(pattern, lock, re.MULTILINE))
+    """Tell whether a lock has a package, in any form; or a list without hashes."""
+    pattern = rf'^(?:name = "{package}"|{package}(?:\[[^]]*\])?\s*(?:[=@<>~!;#]|$))'
+    return bool(re.search(pattern, lock, re.MULTILINE | re.IGNORECASE))
 
 
 def _processes(files, project, code, lock, app, found):

@@ -6,6 +6,10 @@ from holodeck import names
 
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+# As git tells paths from URLs, and from HOST:PATH.
+_FOLDER = re.compile(r"file:.*|[^:/]*(?:/.*)?")
+#: What `holodeck.init` writes for a setting that the code reads.
+UNSET = "CHANGE-ME"
 _ENCRYPTED = "-----BEGIN PGP MESSAGE-----"
 _RESERVED_SETTINGS = frozenset(
     {
@@ -47,6 +51,11 @@ def check_settings(values, path, faults):
         check_decrypted(value, where, faults)
 
 
+def is_folder(repository):
+    """Tell whether git would look for a repository in the files of who clones it."""
+    return bool(_FOLDER.fullmatch(repository))
+
+
 def _check_filled(value, where, faults):
     """
     Add a fault for a key without a value.
@@ -59,6 +68,8 @@ def _check_filled(value, where, faults):
             where,
             "has no value, and no external pillar gave it one; '' would be empty text",
         )
+    if value == UNSET:
+        faults.add(where, f"is still {UNSET}, of holodeck.init; give it its value")
 
 
 def check_decrypted(value, where, faults):

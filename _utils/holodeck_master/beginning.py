@@ -4,13 +4,16 @@ import contextlib
 import fnmatch
 import os
 import tempfile
+import textwrap
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from holodeck import definition, discovery
+from holodeck import definition, discovery, rollout
 from holodeck_io import files, process, toml
 from holodeck_io.errors import CommandError, HolodeckError
+from holodeck_master import pillar
 
 _CLONE_S = 300
 # What is read: more, or larger, is nobody's source.
@@ -25,9 +28,50 @@ _HOSTS = {
     "tester": {"ids": ["tester1.example.org"]},
     "builder": {"ids": ["builder1.example.org"]},
 }
+_OWN_HOSTS = "hosts: name your own, or a profile of salt-cloud; docs/clouds.rst"
+# Where a balancer listens, and where from on it looks for what is free.
+_BINDS = 80, 8080
+_TOP = "top.sls of the pillar: name this file for the id `holodeck`"
 
 
-def written(repository, branch="", name="", app=""):
+@dataclass(frozen=True)
+class Place:
+    """
+    The environment that a service is to be in.
+
+    ``environment`` is there where it is defined already; ``services`` are the names of
+    all that are defined, ``ports`` those that its hosts listen on.
+    """
+
+    name: str = "staging"
+    environment: object = None
+    services: tuple = ()
+    ports: set = field(default_factory=set)
+
+    @property
+    def binds(self):
+        """The ports that balancers listen on."""
+        placed = self.environment.services.values() if self.environment else ()
+        return {rollout.port_of(each.listen) for each in placed if each.listen}
+
+    @property
+    def is_balanced(self):
+        """Whether balancers stand before its hosts."""
+        return not self.environment or bool(self.environment.members("balancer"))
+
+
+def place(opts, name):
+    """Return the :class:`Place` of this name, whether it is defined or not."""
+    try:
+        known = pillar.load(opts)
+    except pillar.UndefinedError:
+        return Place(name)
+    found = {**known.templates, **known.environments}.get(name)
+    ports = {known.services[each].port for each in (found.services if found else ())}
+    return Place(name, found, tuple(known.services), ports)
+
+
+def written(repository, branch="", name="", app="", where=None):
     """
     Return ``(text, what is left to do)`` of a pillar file for a repository's service.
 
@@ -37,25 +81,58 @@ def written(repository, branch="", name="", app=""):
         Another one than the repository's own.
     name, app
         As for :func:`holodeck.discovery.discover`.
+    where
+        The :class:`Place`; an environment that shows how one is written by default.
 
     Raises :class:`~holodeck_io.errors.HolodeckError` where git gives nothing, or where
     the repository does not show enough.
     """
+    where = where or Place()
     with _checkout(repository, branch) as (folder, origin):
         try:
             sources = _files(folder)
             project = toml.parsed(sources.get("pyproject.toml", ""))
-            found = discovery.discover(sources, project, origin, name, app)
-            document = _document(found, branch)
-            definition.parse(document["holodeck"])
+            port = _free(discovery.PORT, where.ports)
+            found = discovery.discover(sources, project, origin, name, app, port)
+            document = _document(found, branch, where)
+            _check(document["holodeck"], found, where)
         # Of TOML too: it says where.
         except ValueError as error:
             raise HolodeckError(f"Repository {repository}: {error}") from error
-    left = ["hosts: name your own, or a profile of salt-cloud; docs/clouds.rst"]
-    left = [*found.left, *left]
-    head = ["# Left to do:", *(f"# - {each}" for each in left), ""]
-    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=88)
-    return "\n".join(head) + "\n" + body, left
+    left = [*found.left, _TOP, *([] if where.environment else [_OWN_HOSTS])]
+    notes = "".join(f"{_comment(each)}\n" for each in left)
+    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=78)
+    return f"# Left to do:\n{notes}\n{body}", left
+
+
+def _comment(text):
+    return textwrap.fill(
+        text, 80, initial_indent="# - ", subsequent_indent="#   ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _check(document, found, where):
+    """What is written is a definition without a fault, but for what is left to do."""
+    if found.name in where.services:
+        raise HolodeckError(
+            f"Service {found.name}: is defined already; give another name: name=NAME."
+        )
+    given = dict.fromkeys(found.settings, "x")
+    hosts = {
+        role: group
+        for role, group in _HOSTS.items()
+        if where.is_balanced or role != "balancer"
+    }
+    placed = document["environments"][where.name]["services"][found.name]
+    placed = {**placed, **({"settings": given} if given else {})}
+    environment = {"hosts": hosts, "services": {found.name: placed}}
+    definition.parse({**document, "environments": {where.name: environment}})
+
+
+def _free(first, taken):
+    """Return the first port that is not taken."""
+    return next(port for port in range(first, 65536) if port not in taken)
 
 
 def keep(text, file):
@@ -115,16 +192,21 @@ def _is_source(name):
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in _PATTERNS)
 
 
-def _document(found, branch):
-    place = {"listen": "*:80"}
-    if found.settings:
-        place["settings"] = found.settings
+def _document(found, branch, where):
     service = {**found.service, **({"branch": branch} if branch else {})}
+    placed = {}
+    if where.is_balanced:
+        usual = _BINDS[0] if _BINDS[0] not in where.binds else _BINDS[1]
+        placed["listen"] = f"*:{_free(usual, where.binds)}"
+    else:
+        service["socket"] = True
+    if found.settings:
+        placed["settings"] = found.settings
+    hosts = {} if where.environment else {"hosts": _HOSTS}
+    environment = {**hosts, "services": {found.name: placed}}
     return {
         "holodeck": {
             "services": {found.name: service},
-            "environments": {
-                "staging": {"hosts": _HOSTS, "services": {found.name: place}}
-            },
+            "environments": {where.name: environment},
         }
     }

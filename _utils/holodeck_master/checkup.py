@@ -4,6 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
+from holodeck import fields
 from holodeck_io.errors import HolodeckError
 from holodeck_master import ledger
 from holodeck_master.environments import platform_of
@@ -94,6 +95,7 @@ def _of_hosts(world, environment):
         yield from _of_clocks(world, heard)
         yield from _of_disks(world, heard)
         yield from _of_tools(world, environment, set(heard) & set(known["prepared"]))
+        yield from _of_repositories(world, environment, heard)
 
 
 def _of_platforms(environment, replies):
@@ -158,3 +160,23 @@ def _of_tools(world, environment, hosts):
                 if reply.ok and not reply.value:
                     package = _PACKAGES.get(tool, tool)
                     yield host, f"{tool} is missing; install {package}"
+
+
+def _of_repositories(world, environment, hosts):
+    """A folder as repository is looked for by builders, in their own files."""
+    builders = [host for host in environment.members("builder") if host in hosts]
+    for name in environment.services if builders else ():
+        repository = world.definition.services[name].repository
+        if not (repository and fields.is_folder(repository)):
+            continue
+        path = repository.removeprefix("file://")
+        asked = builders, "file.directory_exists", _ASK_S
+        for host, reply in world.fleet.ask(*asked, path=path).items():
+            if reply.ok and not reply.value:
+                yield (
+                    host,
+                    (
+                        f"has no folder {path}, the repository of {name}; name the URL "
+                        "that builders clone from"
+                    ),
+                )

@@ -27,6 +27,10 @@ _KIND = re.compile(r"\b[A-Z]\w*Error\b", re.ASCII)
 _MARKED = re.compile(r"^ *([\w.-]+):.*<=+$", re.ASCII | re.MULTILINE)
 
 
+class UndefinedError(HolodeckError):
+    """The pillar is well, and has no definition."""
+
+
 def load(opts):
     """
     Return the :class:`~holodeck.definition.Definition` of this master.
@@ -49,7 +53,7 @@ def load(opts):
         told = (_told(error, faults.get(error, "")) for error in errors)
         raise HolodeckError("Pillar: " + "\n".join(told))
     if "holodeck" not in compiled:
-        raise HolodeckError(
+        raise UndefinedError(
             f"Pillar: nothing is defined for the id {DEFINITION_ID!r}; give it the key "
             "`holodeck` in the pillar's top.sls, as pillar/top.sls shows."
         )

@@ -134,6 +134,7 @@ class Minions(Fleet):
     skews: dict = field(default_factory=dict)
     free_kb: dict = field(default_factory=dict)
     lacking: dict = field(default_factory=dict)
+    folders: set = field(default_factory=set)
     pillar: Callable | None = None
     lists: dict = field(default_factory=dict)
     homeless: bool = False
@@ -190,6 +191,9 @@ class Minions(Fleet):
         free = str(self.free_kb.get(host, 10**7))
         return {"/": {"available": "1"}, "/opt": {"available": free},
                 "/var": {"available": free}}  # fmt: skip
+
+    def _file_directory_exists(self, host, path):
+        return path in self.folders
 
     def _cmd_has_exec(self, host, cmd):
         return cmd not in self.lacking.get(host, ())

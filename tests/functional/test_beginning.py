@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fake_world import defined
+from salt.utils import dictupdate
 
 from holodeck import definition
 from holodeck_io.errors import HolodeckError
-from holodeck_master import beginning
+from holodeck_master import beginning, pillar
 
 _PACK = Path(__file__).parents[2]
+_HOSTS = {
+    role: {"ids": [f"{role}1"]} for role in ("web", "balancer", "tester", "builder")
+}
 
 
 @pytest.fixture
@@ -81,6 +86,81 @@ def test_broken_project_file_is_named(repository):
     (repository / "pyproject.toml").write_text("[project\n")
     with pytest.raises(HolodeckError, match=r"Repository .*guestbook: .*line 1"):
         beginning.written(str(repository))
+
+
+def _merged(text, service, places):
+    """Return the definition when Salt has merged what is written with the rest."""
+    written = yaml.safe_load(text)["holodeck"]
+    assert written["environments"]["demo"].keys() == {"services"}
+    demo = {"hosts": _HOSTS, "services": places}
+    there = {"services": {"other": service}, "environments": {"demo": demo}}
+    return definition.parse(dictupdate.update(there, written))
+
+
+@pytest.mark.parametrize("listen", ["*:80", "10.0.0.9:443 ssl crt /x.pem"])
+def test_environment_that_is_defined_gets_the_service_alone(repository, listen):
+    """No host is made up; port and bind are none that another service has."""
+    service = {"requirements": "a==1 --hash=sha256:00", "processes": {"web": "a"},
+               "port": 8000, "checks": [{"path": "/"}]}  # fmt: skip
+    there = {"services": {"other": service}, "environments": {"demo": {
+        "hosts": _HOSTS, "services": {"other": {"listen": listen}}}}}  # fmt: skip
+    known = definition.parse(there)
+    where = beginning.Place("demo", known.environments["demo"], ("other",), {8000})
+    text, left = beginning.written(str(repository), where=where)
+    merged = _merged(text, service, {"other": {"listen": listen}})
+    assert merged.services["guestbook"].port == 8001
+    bind = merged.environments["demo"].services["guestbook"].listen
+    assert bind == ("*:8080" if listen == "*:80" else "*:80")
+    assert "hosts:" not in "".join(left)
+    assert "top.sls" in left[-1]
+
+
+def test_environment_without_balancers_gets_a_socket(repository):
+    """Systemd holds its connections; nothing could be bound."""
+    hosts = {role: _HOSTS[role] for role in ("web", "tester", "builder")}
+    there = {"services": {}, "environments": {"demo": {"hosts": hosts}}}
+    known = definition.parse(there)
+    where = beginning.Place("demo", known.environments["demo"])
+    text, _ = beginning.written(str(repository), where=where)
+    merged = definition.parse(
+        dictupdate.update(there, yaml.safe_load(text)["holodeck"])
+    )
+    assert merged.services["guestbook"].socket
+    assert not merged.environments["demo"].services["guestbook"].listen
+
+
+def test_service_that_is_defined_already_is_refused(repository):
+    """Pillar would merge both into one that nobody wrote."""
+    where = beginning.Place("demo", services=("guestbook",))
+    with pytest.raises(HolodeckError, match=r"guestbook: is defined already.*name="):
+        beginning.written(str(repository), where=where)
+
+
+def test_place_is_read_from_pillar(monkeypatch):
+    """Ports are those of its hosts; without any definition it is a new one."""
+    monkeypatch.setattr(pillar, "load", lambda _: defined())
+    found = beginning.place({}, "demo")
+    assert (found.ports, found.binds, found.services) == ({8000}, {80}, ("guestbook",))
+    assert beginning.place({}, "lab").environment is None
+
+    def undefined(_):
+        raise pillar.UndefinedError("nothing is defined")
+
+    monkeypatch.setattr(pillar, "load", undefined)
+    assert beginning.place({}, "lab") == beginning.Place("lab")
+
+
+def test_settings_are_left_to_do_and_refused_until_they_are_done(repository):
+    """What the code reads has no value yet: it is written, and not released so."""
+    (repository / "guestbook/wsgi.py").write_text(
+        "import os\napp = make(os.environ['SECRET_KEY'])\n"
+    )
+    text, left = beginning.written(str(repository))
+    assert "settings: give SECRET_KEY, which the code reads" in left
+    with pytest.raises(definition.InvalidDefinitionError, match="is still CHANGE-ME"):
+        definition.parse(yaml.safe_load(text)["holodeck"])
+    notes = [line for line in text.splitlines() if line.startswith("#")]
+    assert max(map(len, notes)) <= 80
 
 
 def test_file_that_is_there_stays(tmp_path):

@@ -115,6 +115,21 @@ def test_missing_tools(world):
     }
 
 
+@pytest.mark.parametrize("url", ["/srv/guestbook", "file:///srv/guestbook"])
+def test_folder_that_builders_do_not_have(world, url):
+    """A path of the master's, as somebody gave it to init, is nothing to a builder."""
+    services = world.definition.services
+    placed = dataclasses.replace(services["guestbook"], repository=url)
+    services = {"guestbook": placed}
+    world = by(world, dataclasses.replace(world.definition, services=services))
+    assert dict(_faults(world)) == {
+        "demo-builder1": "has no folder /srv/guestbook, the repository of guestbook; "
+        "name the URL that builders clone from"
+    }
+    world.fleet.folders = {"/srv/guestbook"}
+    assert _faults(world) == []
+
+
 def test_platforms_that_differ(world, monkeypatch):
     """Bundles would be built on something else than what they run on."""
     real = type(world.fleet)._webapp_status

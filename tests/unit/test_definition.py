@@ -135,6 +135,8 @@ _CASES = [
           ({"headers": {"Host": "b"}}, "headers/Host: is no header's name, or one th"),
           ({"headers": {"Cookie": "a=b"}}, "headers/Cookie: holds the secret itself"),
       )),
+    *((f"{where}/settings/KEY", "CHANGE-ME", f"{where}/settings/KEY: is still CHANGE-")
+      for where in (_SERVICE, _PLACE, f"{_PLACE}/tests")),
     (f"{_SERVICE}/settings/A B", "1", f"{_SERVICE}/settings/A B: is not a free name"),
     (f"{_SERVICE}/settings/1A", "1", f"{_SERVICE}/settings/1A: is not a free name"),
     (f"{_SERVICE}/settings/PORT", "1", f"{_SERVICE}/settings/PORT: is not a free name"),

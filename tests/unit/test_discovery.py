@@ -14,7 +14,7 @@ _HOSTS = {
 
 def _found(files, project=None, **given):
     found = discovery.discover(files, project or {}, _URL, **given)
-    place = {"listen": "*:80", "settings": found.settings}
+    place = {"listen": "*:80", "settings": dict.fromkeys(found.settings, "x")}
     hosts = {"demo": {"hosts": _HOSTS, "services": {found.name: place}}}
     # Whatever is found is a definition without a fault.
     definition.parse({"services": {found.name: found.service}, "environments": hosts})
@@ -109,6 +109,37 @@ def test_server_that_is_in_no_lock_is_left_to_do():
     """It would fail in the release: here it is said."""
     found = _found({"app.py": _FLASK, "uv.lock": _LOCK.format("flask")})
     assert "add gunicorn to the dependencies" in _left(found)
+
+
+@pytest.mark.parametrize(
+    "line", ["gunicorn", "Gunicorn>=23", "gunicorn[gevent]~=23.0", "gunicorn  # wsgi"]
+)
+def test_server_of_a_list_without_hashes_is_there(line):
+    """It is to be locked, and not to be added: one thing is left to do."""
+    found = _found({"app.py": _FLASK, "requirements.txt": f"flask\n{line}\n"})
+    assert "has no hashes" in _left(found)
+    assert "add gunicorn" not in _left(found)
+
+
+def test_server_of_a_similar_name_is_another():
+    """What only begins so is another package."""
+    found = _found({"app.py": _FLASK, "requirements.txt": "gunicorn-color==1\n"})
+    assert "add gunicorn" in _left(found)
+
+
+@pytest.mark.parametrize(
+    ("repository", "is_folder"),
+    [
+        ("/srv/src/shop", True), ("../shop", True), ("shop", True), ("a/b:c", True),
+        ("file:///srv/shop.git", True), ("git@git.example.org:a/shop.git", False),
+        ("git.example.org:shop", False), ("git://10.77.0.1:24507/shop.git", False),
+        ("https://git.example.org/shop", False),
+    ],
+)  # fmt: skip
+def test_folder_as_repository_is_left_to_do(repository, is_folder):
+    """Builders are other machines, and would look for it on themselves."""
+    found = discovery.discover({"app.py": _FLASK}, {}, repository, name="shop")
+    assert ("repository: builders look" in _left(found)) is is_folder
 
 
 def test_procfile_is_taken_as_it_is():
