@@ -28,6 +28,10 @@ Next:
   salt-run holodeck.release kinto env=demo                     # a public package
   cd .demo/guestbook       # edit, commit, git push origin main: that releases too
   demo/down
+
+A service of your own: docs/first.rst. What the demo has for it:
+  {git}      each repository below {folder}
+  {api}     webhooks: what is pushed there is released
 """
 
 
@@ -80,12 +84,17 @@ def _explain():
     url = f"http://{nodes['demo-balancer1']['private_ips'][0]}"
     (DEMO.home / "environment").write_text(
         f'export PATH="{DEMO.home}/bin:$PATH"\nexport HOLODECK_URL="{url}"\n'
+        f'export HOLODECK_GIT="{DEMO.git}"\n'
     )
-    rows = (
-        f"  {name:<16}{', '.join(node['private_ips']) or 'the network of this machine'}"
-        for name, node in sorted(nodes.items())
-    )
-    print(_STEPS.format(hosts="\n".join(rows), url=url))
+    rows = (f"  {name:<16}{_address(node)}" for name, node in sorted(nodes.items()))
+    places = {"url": url, "git": DEMO.git, "api": DEMO.api, "folder": ".demo/git"}
+    print(_STEPS.format(hosts="\n".join(rows), **places))
+
+
+def _address(node):
+    """Return a host's addresses; one without a network of its own has the machine's."""
+    own = [each for each in node["private_ips"] if each != DEMO.gateway]
+    return ", ".join(own) or "the network of this machine"
 
 
 class _Clock:

@@ -74,7 +74,7 @@ reactor:
 
 # Read by the example pillar.
 holodeck_lab:
-  git: git://{gateway}:{git_port}
+  git: {git}
   network: {network}
   push_secret: {push_secret}
 """
@@ -133,7 +133,7 @@ class Lab:
             "name": self.name, "home": self.home, "clone": CLONE, "bridge": self.bridge,
             "gateway": self.gateway, "network": f"{self.prefix}.0/24",
             "publish_port": self.base_port, "ret_port": self.ret_port,
-            "git_port": self.base_port + 2, "api_port": self.base_port + 3,
+            "git": self.git, "api_port": self.base_port + 3,
             "push_secret": self._push_secret(),
         }  # fmt: skip
         providers = self.conf / "cloud.providers.d"
@@ -161,6 +161,16 @@ class Lab:
         return file.read_text()
 
     @property
+    def git_port(self):
+        """Where the git server listens."""
+        return self.base_port + 2
+
+    @property
+    def git(self):
+        """The address of the git server: each folder below ``git`` is there."""
+        return f"git://{self.gateway}:{self.git_port}"
+
+    @property
     def api(self):
         """Where salt-api listens."""
         return f"http://{self.gateway}:{self.base_port + 3}"
@@ -176,11 +186,11 @@ class Lab:
         self._serve("master", [BIN / "salt-master", "-c", self.conf])
         self._serve("git-daemon", [
             "git", "daemon", "--export-all", "--reuseaddr",
-            f"--listen={self.gateway}", f"--port={self.base_port + 2}",
+            f"--listen={self.gateway}", f"--port={self.git_port}",
             f"--base-path={self.home}/git", self.home / "git",
         ])  # fmt: skip
         _wait_for(self.gateway, self.ret_port)
-        _wait_for(self.gateway, self.base_port + 2)
+        _wait_for(self.gateway, self.git_port)
         self._revive()
 
     def runs(self):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from holodeck_http import plugin
+from lab import Lab
 
 _PACK = Path(__file__).parents[2]
 _RUNNER = _PACK / "_runners/holodeck.py"
@@ -109,3 +110,13 @@ def _configuration(page):
     blocks = re.findall(r"\.\. code-block:: yaml\n\n((?: {4}.*\n|\n)+)", text)
     [found] = [block for block in blocks if _NEEDED in block]
     return yaml.safe_load(found)
+
+
+def test_demos_addresses_are_those_that_the_page_has():
+    """Who follows the page clones from where the demo's git server is."""
+    text = _PACK.joinpath("docs/first.rst").read_text(encoding="utf-8")
+    source = _PACK.joinpath("demo/demo.py").read_text(encoding="utf-8")
+    words = re.search(r"^DEMO = Lab\((.*)\)$", source, re.MULTILINE)[1].split(", ")
+    demo = Lab("demo", _PACK, "", words[3].strip('"'), int(words[4]))
+    assert f"``{demo.git}``" in text
+    assert f"``{demo.api}``" in text
