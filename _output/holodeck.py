@@ -4,10 +4,15 @@ Render what the ``holodeck`` runner returns, and its progress, for people.
 Stands alone: Salt loads outputters without the pack's shared code.
 """
 
+import shutil
+import textwrap
+
 _TOOLS = ("uv", "nfpm", "fpm", "zstd")
 _SHORT = 12
-# A reason and its indent fill a line of 80.
-_WHY = 76
+# Where nobody knows the terminal's width: a pipe, a file.
+_WIDE, _HIGH, _NARROW = 80, 24, 40
+# Of a reason, so many lines; of one in a list, so many on the screen.
+_REASON, _GLIMPSE = 4, 2
 
 
 def output(data, **kwargs):
@@ -28,13 +33,44 @@ def output(data, **kwargs):
 
 
 def _progress(event):
-    first, *rest = str(event["message"]).splitlines() or [""]
-    lines = [f"{event['phase']:>9}  {first}"]
-    return "\n".join(lines + [f"{'':>9}  {line}" for line in rest])
+    return _fitted(event["message"], f"{event['phase']:>9}  ", " " * 11)
 
 
 def _error(text):
-    return f"holodeck: {text}"
+    return _fitted(text, "holodeck: ")
+
+
+def _fitted(text, head="", hang="", more="  "):
+    """
+    Return text that ends where the terminal does; words stay whole.
+
+    head
+        What the first line begins with.
+    hang
+        What the text's other lines begin with.
+    more
+        What is put before the rest of a line, beside its own indent.
+    """
+    lines = []
+    for line in str(text).splitlines() or [""]:
+        start = hang if lines else head
+        own = line[: len(line) - len(line.lstrip())]
+        lines += _wrapped(line, start, hang + own + more) or [start.rstrip()]
+    return "\n".join(lines)
+
+
+def _wrapped(line, start, rest, **options):
+    columns = shutil.get_terminal_size((_WIDE, _HIGH)).columns
+    return textwrap.wrap(
+        line, max(columns, _NARROW), initial_indent=start, subsequent_indent=rest,
+        **{"break_long_words": False, "break_on_hyphens": False, **options},
+    )  # fmt: skip
+
+
+def _answers(found):
+    """Say where a service answers, as far as that is known."""
+    urls = found.get("answers")
+    return [_fitted(f"It answers at {', '.join(urls)}.", "  ", "  ")] if urls else []
 
 
 def _release(record):
@@ -45,35 +81,41 @@ def _release(record):
     if record.get("unchanged"):
         told = ", ".join(record.get("told", ()))
         done = f"only balancers were told: {told}" if told else "nothing was changed"
-        return f"{where} is already at {commit} ({record['id']}); {done}."
-    phases = _phases(record)
+        lines = [f"{where} is already at {commit} ({record['id']});",
+                 f"  {done}.", *_answers(record)]  # fmt: skip
+        return "\n".join(map(_fitted, lines))
     verb = "is back at" if record["kind"] == "rollback" else "is at"
     outside = record.get("failed") or {}
     lines = [f"{where} {verb} {commit}: {record['id']} is good."]
     if fresh := record.get("fresh"):
         lines.append(f"  {', '.join(fresh)} took the place of the hosts before.")
     lines += [f"  {h} failed, is out of rotation: {why}" for h, why in outside.items()]
-    return "\n".join([*lines, phases])
+    lines += [*_answers(record), _phases(record)]
+    return "\n".join(map(_fitted, lines))
 
 
 def _failed(record, where):
     """Say what went wrong, and what people see now."""
     reason = record["reason"].splitlines()
     lines = [f"{where}: {record['id']} is {record['status']}: {reason[0]}"]
-    lines += [f"  {line[:_WHY]}" for line in reason[1:4]]
+    lines += [f"  {line}" for line in reason[1:_REASON]]
     back = record.get("back", {})
     lines += [f"  {host} {words.splitlines()[0]}" for host, words in back.items()]
     if not back:
         lines.append("  No host was switched.")
     unserved = record.get("unserved", {})
     lines += [f"  Nobody serves: {how} at {b}." for b, how in unserved.items()]
-    return "\n".join([*lines, f"  More: salt-run holodeck.show {record['id']}"])
+    # Each test stands in the report, which shows what the service answered.
+    where = "report" if reason[0].startswith("The suite") else "show"
+    lines.append(f"  More: salt-run holodeck.{where} {record['id']}")
+    return "\n".join(map(_fitted, lines))
 
 
 def _wished(record):
     """Say what was asked of a release that runs."""
     name = record["id"] if record else "The release"
-    return f"{name} was asked to; `salt-run holodeck.status` shows how it goes on."
+    how = "`salt-run holodeck.status` shows how it goes on"
+    return _fitted(f"{name} was asked to; {how}.")
 
 
 def _aborted(record):
@@ -84,7 +126,8 @@ def _aborted(record):
 
 
 def _expired(names):
-    return f"Destroyed: {', '.join(names)}" if names else "Nothing's time is over."
+    said = f"Destroyed: {', '.join(names)}" if names else "Nothing's time is over."
+    return _fitted(said)
 
 
 def _pushed(outcomes):
@@ -93,12 +136,13 @@ def _pushed(outcomes):
     for each in outcomes:
         first, *rest = each["reason"].splitlines() or [""]
         lines.append(f"{each['release']}: {each['state']}{first and ': '}{first}")
-        lines += [f"  {line[:_WHY]}" for line in rest[:3]]
-    return "\n".join(lines) or "No push waits, or somebody releases it already."
+        lines += [f"  {line}" for line in rest[: _REASON - 1]]
+    said = "\n".join(map(_fitted, lines))
+    return said or "No push waits, or somebody releases it already."
 
 
 def _frozen(facts):
-    return f"Frozen by {facts['user']}: no release until holodeck.unfreeze."
+    return _fitted(f"Frozen by {facts['user']}: no release until holodeck.unfreeze.")
 
 
 def _unfrozen(_):
@@ -140,7 +184,9 @@ def _place(place):
         for row in place["hosts"]
     ]
     table = _table(("host", "commit", "rotation", "state"), rows)
-    return "\n".join([head, table, *_beside(place)])
+    beside = [_fitted(line) for line in _beside(place)]
+    answers = _answers(place) if release else []
+    return "\n".join([_fitted(head), table, *beside, *answers])
 
 
 def _beside(place):
@@ -172,15 +218,19 @@ def _history(rows):
     head, *lines = table.splitlines()
     said = [head]
     for line, row in zip(lines, rows, strict=True):
-        said += [line, f"    {_why(row)}"] if _why(row) else [line]
+        said += [line, *_why(row)]
     return "\n".join(said)
 
 
 def _why(row):
+    """Return the beginning of why a release was as it was; ``show`` has all of it."""
     back = f"back to {row['to']}" if row.get("to") else ""
     waits = f"waits: {row['waiting']}" if row.get("waiting") else ""
     words = row.get("reason") or waits or row.get("message") or back
-    return " ".join(words.split())[:_WHY]
+    return _wrapped(
+        " ".join(words.split()), "    ", "    ", max_lines=_GLIMPSE, placeholder=" …",
+        break_long_words=True,
+    )  # fmt: skip
 
 
 def _show(record):
@@ -193,14 +243,15 @@ def _show(record):
     lines += [_field("back", f"{host}: {words}") for host, words in back.items()]
     failed = record.get("failed") or {}
     lines += [_field("failed", f"{host}: {why}") for host, why in failed.items()]
+    lines += [_field("report", record["report"])] if record.get("report") else []
     lines += _made_of(record.get("bundle") or {})
     for part in ("bundle", "suite"):
         for layer in (record.get(part) or {}).get("layers", []):
             lines.append(_field(part, f"{layer['filename']} {layer['size']} bytes"))
-            lines.append(_field("", f"sha256 {layer['sha256']}"))
-            lines.append(_field("", f"tree   {layer['tree']}"))
+            lines.append(_field("sha256", layer["sha256"]))
+            lines.append(_field("tree", layer["tree"]))
             if layer.get("needs"):
-                lines.append(_field("", f"needs  {', '.join(layer['needs'])}"))
+                lines.append(_field("needs", ", ".join(layer["needs"])))
     return "\n".join(lines)
 
 
@@ -220,13 +271,12 @@ def _made_of(bundle):
 
 
 def _field(key, value):
-    first, *rest = str(value).splitlines() or [""]
-    return "\n".join([f"  {key:<11}{first}", *(f"  {'':<11}{line}" for line in rest)])
+    return _fitted(value, f"  {key:<11}", " " * 13, "")
 
 
 def _plan(plan):
     commit, old = plan["commit"][:_SHORT], (plan["from"] or "nothing")[:_SHORT]
-    lines = [f"{plan['service']} in {plan['environment']}: {old} -> {commit}"]
+    lines = [_fitted(f"{plan['service']} in {plan['environment']}: {old} -> {commit}")]
     if plan["unchanged"]:
         lines.append(_field("result", "the same release again; nothing would change"))
     lines += [_field("", f"{c['commit'][:_SHORT]} {c['subject']}")
@@ -280,8 +330,8 @@ def _begun(found):
     """Print the text, or say where it is and what is left to do."""
     if "text" in found:
         return found["text"].rstrip("\n")
-    lines = [f"Written: {found['file']}. Left to do:"]
-    return "\n".join([*lines, *(f"  {each}" for each in found["left"])])
+    lines = [_fitted(f"Written: {found['file']}. Left to do:")]
+    return "\n".join([*lines, *(_fitted(each, "  ", "  ") for each in found["left"])])
 
 
 def _created(found):
@@ -289,7 +339,7 @@ def _created(found):
     lines = []
     for verb, hosts in (("Created", found["created"]),
                         ("Destroyed", found.get("destroyed"))):  # fmt: skip
-        lines += [f"{verb}: {', '.join(hosts)}."] if hosts else []
+        lines += [_fitted(f"{verb}: {', '.join(hosts)}.")] if hosts else []
     for role, hosts in found["hosts"].items():
         scaled = found["scaled"].get(role)
         more = f" ({scaled[0]}; the definition says {scaled[1]})" if scaled else ""
@@ -314,21 +364,25 @@ def _checked(found):
         lines.append(
             "`salt-run holodeck.check remove=True` removes what this master made."
         )
-    return "\n".join(lines) or "All is well; no machine and no key is left over."
+    said = "\n".join(map(_fitted, lines))
+    return said or "All is well; no machine and no key is left over."
 
 
 def _destroyed(hosts):
-    return f"Destroyed: {', '.join(hosts)}." if hosts else "No host was there."
+    said = f"Destroyed: {', '.join(hosts)}." if hosts else "No host was there."
+    return _fitted(said)
 
 
 def _table(head, rows):
-    columns = zip(head, *rows, strict=True)
+    """The last column goes on below itself, where the terminal ends."""
+    columns = zip(*(row[:-1] for row in (head, *rows)), strict=True)
     widths = [max(len(cell) for cell in column) for column in columns]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in (head, *rows)
-    )
-    return "\n".join(f"  {line}".rstrip() for line in lines)
+    lines = []
+    for *cells, last in (head, *rows):
+        row = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        start = f"  {'  '.join(row)}  "
+        lines += _wrapped(last, start, " " * len(start)) or [start]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 _RENDERERS = {

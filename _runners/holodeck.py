@@ -8,6 +8,7 @@ Release services onto environments, and see where they stand.
 
 import contextlib
 import getpass
+import inspect
 import logging
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from holodeck.model import ROLES
 from holodeck_io.errors import HolodeckError
 from holodeck_master import (
+    answering,
     beginning,
     checkup,
     detached,
@@ -74,7 +76,9 @@ def release(service="", commit=None, env="", message="", **options):
     def work(world):
         order = _order(message)
         place = _place(service, env)
-        return engine.release(world, *place, _text(commit), order)
+        return answering.told(
+            world, engine.release(world, *place, _text(commit), order)
+        )
 
     return _answer("release", options, work, good=_is_good)
 
@@ -147,7 +151,8 @@ def rollback(service="", env="", to="", message="", **options):
     """
 
     def work(world):
-        return engine.rollback(world, *_place(service, env), to, _order(message))
+        record = engine.rollback(world, *_place(service, env), to, _order(message))
+        return answering.told(world, record)
 
     return _answer("rollback", options, work, good=_is_good)
 
@@ -174,7 +179,7 @@ def resume(service="", env="", **options):
     """
 
     def work(world):
-        return engine.resume(world, *_place(service, env))
+        return answering.told(world, engine.resume(world, *_place(service, env)))
 
     return _answer("resume", options, work, good=_is_good)
 
@@ -772,7 +777,10 @@ def _refuse(kind, options):
     """Refuse what no function takes: Salt's own answer would be an exit code of 0."""
     unknown = [name for name in options if not name.startswith("__")]
     if unknown:
-        raise HolodeckError(f"{unknown[0]}: is no option of holodeck.{kind}.")
+        *known, _ = inspect.signature(globals()[kind]).parameters
+        known += ROLES if kind == "scale" else ()
+        there = f"its options are {', '.join(known)}" if known else "it has none"
+        raise HolodeckError(f"{unknown[0]}: is no option of holodeck.{kind}; {there}.")
 
 
 def _environment(world, name):

@@ -5,6 +5,8 @@ A phase has rows, in the order in which hosts were first heard of. Those that we
 of last are at work: theirs is the time that goes on.
 """
 
+import textwrap
+
 _PHASE = 9
 #: What a row says before its host's turn.
 WAITS = "waits"
@@ -73,13 +75,21 @@ class Board:
         ]
 
 
-def said(phase, message):
-    """Return the lines of a message, the first of which names its phase."""
-    first, *rest = message.splitlines() or [""]
-    return [
-        f"{phase:>{_PHASE}}  {first}",
-        *[f"{'':>{_PHASE}}  {line}" for line in rest],
-    ]
+def said(phase, message, width):
+    """
+    Return the lines of a message, the first of which names its phase.
+
+    They go on below themselves where the terminal ends; words stay whole.
+    """
+    found = []
+    for line in message.splitlines() or [""]:
+        start = f"{'' if found else phase:>{_PHASE}}  "
+        rest = " " * (len(start) + len(line) - len(line.lstrip()) + 2)
+        found += textwrap.wrap(
+            line, width, initial_indent=start, subsequent_indent=rest,
+            break_long_words=False, break_on_hyphens=False,
+        ) or [start.rstrip()]  # fmt: skip
+    return found
 
 
 def _cut(line, width):

@@ -271,7 +271,8 @@ _ROOT = {
     "mirrors": schema.Key(mirror_rules.check),
 }
 # As node exporter takes files: those alone.
-_METRICS = {"file": schema.Key(schema.text(re.compile(r"/.+\.prom")))}
+_PROM = schema.text(re.compile(r"/.+\.prom"), "should be a whole path to a .prom")
+_METRICS = {"file": schema.Key(_PROM)}
 _SIGNING = {
     "key": schema.Key(_text, required=True),
     "public_keys": schema.Key(_text, required=True),

@@ -108,7 +108,11 @@ _SIZE = "is no number of hosts such as 2, and no share such as 25%"
 _SIZES = "is no size, and no list of sizes, such as [1, 25%, 100%]"
 _PLACEMENT = {
     "listen": schema.Key(schema.check(_is_bind, "is no HAProxy bind such as '*:80'")),
-    "url": schema.Key(schema.text(re.compile(r"https?://\S+"))),
+    "url": schema.Key(
+        schema.text(
+            re.compile(r"https?://\S+"), "should begin with https:// or http://"
+        )
+    ),
     "settings": schema.Key(schema.table()),
     "files": schema.Key(schema.table()),
     "allow_writes": schema.Key(schema.boolean()),
@@ -118,7 +122,7 @@ _PLACEMENT = {
     "rollout": schema.Key(schema.table()),
     "tests": schema.Key(schema.table()),
 }
-_FILE = schema.text(re.compile(r"/\S+"))
+_FILE = schema.text(re.compile(r"/\S+"), "should be a whole path, from / on")
 _TESTS = {
     "settings": schema.Key(schema.table()),
     "ca": schema.Key(_FILE),

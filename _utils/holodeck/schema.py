@@ -6,6 +6,7 @@ value. This runs inside Salt's own interpreter on the master, where a schema
 library would have to be installed by hand.
 """
 
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +36,11 @@ def mapping(data, path, keys, faults):
         faults.add(path, f"should be a mapping, not {_shown(data)}")
         return {}
     for unknown in sorted(set(data) - set(keys), key=str):
+        alike = difflib.get_close_matches(str(unknown), keys, 1)
+        meant = f" did you mean {alike[0]}?" if alike else ""
         faults.add(
-            f"{path}/{unknown}", f"is unknown; the keys here are {', '.join(keys)}"
+            f"{path}/{unknown}",
+            f"is unknown;{meant} the keys here are {', '.join(keys)}",
         )
     for name, key in keys.items():
         if key.required and name not in data:
@@ -48,15 +52,21 @@ def mapping(data, path, keys, faults):
     }
 
 
-def text(pattern=None):
-    """Return a check for text, whole matches of ``pattern`` only."""
+def text(pattern=None, rule=""):
+    """
+    Return a check for text, whole matches of ``pattern`` only.
+
+    rule
+        What the pattern wants, in words.
+    """
 
     def checked(value, path, faults):
         if not isinstance(value, str) or not value:
             faults.add(path, f"should be text, not {_shown(value)}")
             return ""
         if pattern and not pattern.fullmatch(value):
-            faults.add(path, f"{_shown(value)} does not match {pattern.pattern}")
+            told = rule or f"does not match {pattern.pattern}"
+            faults.add(path, f"{_shown(value)} {told}")
         return value
 
     return checked

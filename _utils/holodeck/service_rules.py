@@ -16,6 +16,7 @@ from holodeck.model import Service
 
 # Without the sign that begins a comment in HAProxy's configuration.
 _PATH = re.compile(r"/[!\"$-~]*")
+_PATH_RULE = "should begin with /, and have no space and no #"
 # No password in it: commands, errors and records show it.
 _REPOSITORY = re.compile(
     r"(?!-)(?!(?i:https?)://[^/@]*@)(?![A-Za-z+]+://[^/@]*:[^/@]*@)\S+"
@@ -25,6 +26,7 @@ _OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection"}
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie"}
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
 _RELATIVE = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[!-~]+")
+_RELATIVE_RULE = "should be a path in the repository, without .. and spaces"
 
 
 def service(name, data, faults):
@@ -200,7 +202,7 @@ _STATUS = {
     ),
 }  # fmt: skip
 _CONTRACT = {
-    "schema": schema.Key(schema.text(_PATH), required=True),
+    "schema": schema.Key(schema.text(_PATH, _PATH_RULE), required=True),
     "seconds": schema.Key(schema.integer(1, 3600)),
     "checks": schema.Key(schema.sequence(str)),
     "headers": schema.Key(schema.table()),
@@ -216,20 +218,22 @@ _SERVICE = {
     "branch": schema.Key(
         schema.check(names.is_ref, f"is not a branch name; {names.REF_RULE}")
     ),
-    "lock": schema.Key(schema.text(_RELATIVE)),
+    "lock": schema.Key(schema.text(_RELATIVE, _RELATIVE_RULE)),
     "requirements": schema.Key(_text),
     "allow_unhashed": schema.Key(schema.boolean()),
     "extras": schema.Key(schema.sequence(str)),
     "packages": schema.Key(schema.table()),
     "build": schema.Key(schema.table()),
-    "python": schema.Key(schema.text(re.compile(r"/[\w./-]+"))),
+    "python": schema.Key(
+        schema.text(re.compile(r"/[\w./-]+"), "should be a whole path, from / on")
+    ),
     "packager": schema.Key(schema.one_of("nfpm", "fpm")),
     "processes": schema.Key(schema.table(), required=True),
     "port": schema.Key(schema.integer(1, 65535), required=True),
     "socket": schema.Key(schema.boolean()),
-    "health": schema.Key(schema.text(_PATH)),
-    "suite": schema.Key(schema.text(_RELATIVE)),
-    "suite_lock": schema.Key(schema.text(_RELATIVE)),
+    "health": schema.Key(schema.text(_PATH, _PATH_RULE)),
+    "suite": schema.Key(schema.text(_RELATIVE, _RELATIVE_RULE)),
+    "suite_lock": schema.Key(schema.text(_RELATIVE, _RELATIVE_RULE)),
     "checks": schema.Key(schema.sequence()),
     "contract": schema.Key(schema.table()),
     "webhook": schema.Key(schema.table()),

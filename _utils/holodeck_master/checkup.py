@@ -77,7 +77,7 @@ def _of_hosts(world, environment):
                 host,
                 (
                     "has no accepted key on this master; `salt-key -L` shows who "
-                    f"waits, `salt-key -a {host}` accepts its"
+                    f"waits, `salt-key -a {host}` accepts its key"
                 ),
             )
     there = [host for host in wanted if host in keys]

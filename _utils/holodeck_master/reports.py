@@ -31,24 +31,29 @@ def write(world, release):
     told = story.Story(world.records, release).told
     template = world.text("report.html.jinja")
     text = page.html(template, record, told, _changes(world, record))
-    place = Path(world.opts["cachedir"], "holodeck", "reports")
+    html = page_of(world, release)
     # What failed may show a page of the service.
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    paths = {"html": place / f"{release}.html", "junit": place / f"{release}.xml"}
+    html.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    paths = {"html": html, "junit": html.with_name(f"{release}.xml")}
     files.write_atomic(paths["html"], text)
     files.write_atomic(paths["junit"], junit.xml(record, told["rows"], told["tests"]))
     return {kind: str(path) for kind, path in paths.items()}
 
 
+def page_of(world, release):
+    """Return where the page of a release is, or would be."""
+    place = Path(world.opts["cachedir"], "holodeck", "reports")
+    return place / f"{release}.html"
+
+
 def prune(world, service, environment):
     """Remove the reports of old releases, and what they were made of."""
-    place = Path(world.opts["cachedir"], "holodeck", "reports")
     for record in world.records.history(service, environment)[_KEEP:]:
-        page = place / f"{record['id']}.html"
-        if page.exists():
-            (place / f"{record['id']}.xml").unlink(missing_ok=True)
+        html = page_of(world, record["id"])
+        if html.exists():
+            html.with_name(f"{record['id']}.xml").unlink(missing_ok=True)
             world.records.forget_story(record["id"])
-            page.unlink()
+            html.unlink()
 
 
 def keep(world, release):

@@ -44,7 +44,7 @@ class Terminal:
         """Print a message, which stays."""
         with self._lock:
             self._begin(phase)
-            self._put(board.said(phase, message))
+            self._put(board.said(phase, message, self._size().columns))
             self._draw()
 
     def note(self, phase, hosts, words):

@@ -3,7 +3,15 @@
 from holodeck import differences, names, rollout, sbom, spec
 from holodeck.model import REPLACE
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, keeping, locks, pillar, stages
+from holodeck_master import (
+    answering,
+    building,
+    keeping,
+    locks,
+    pillar,
+    reports,
+    stages,
+)
 from holodeck_master.plan import plan_for
 
 _ASK_S = 40
@@ -25,12 +33,12 @@ def status(world, service=None, environment=None):
 def history(world, service, environment, limit):
     """Return the newest records of a service in an environment."""
     plan = plan_for(world, service, environment)
-    records = world.records.history(*plan.key)[: int(limit)]
-    return [_row(world, record) for record in records]
+    newest = world.records.history(*plan.key)[: int(limit)]
+    return [_row(world, record) for record in newest]
 
 
 def show(world, release):
-    """Return one record, whole."""
+    """Return one record, whole, and where its report is."""
     record = world.records.find(release)
     if record is None and world.records.is_reserved(release):
         raise HolodeckError(
@@ -43,7 +51,8 @@ def show(world, release):
             f"Release {release}: there is no record of it; "
             "`salt-run holodeck.history SERVICE ENV` lists them."
         )
-    return record
+    page = reports.page_of(world, release)
+    return {**record, "report": str(page)} if page.exists() else record
 
 
 def preview(world, service, environment, ref):
@@ -145,6 +154,7 @@ def _place_status(world, plan):
         "newest": _row(world, newest[0]) if newest else None,
         "frozen": world.records.freeze(*plan.key),
         "hosts": rows,
+        "answers": answering.urls(world, plan),
         **keeping.shown(world, environment),
         "agree": bool(last) and all(not row["drift"] for row in rows),
     }

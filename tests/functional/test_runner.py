@@ -33,8 +33,22 @@ def test_misspelt_option_ends_with_a_failure(runner, name):
     """An option that does not exist is named, and the exit status is not 0."""
     answer = runner[f"holodeck.{name}"](enviroment="demo", __pub_user="root")
     assert answer["data"]["retcode"] == 1
-    wanted = f"enviroment: is no option of holodeck.{name}."
-    assert answer["data"]["error"] == wanted
+    wanted = f"enviroment: is no option of holodeck.{name}; its options are "
+    assert answer["data"]["error"].startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("release", "its options are service, commit, env, message."),
+        ("scale", "its options are env, web, balancer, tester, builder."),
+        ("expire", "it has none."),
+    ],
+)
+def test_options_that_there_are_stand_beside_a_misspelt_one(runner, name, wanted):
+    """Whoever mistyped one need not look it up."""
+    said = runner[f"holodeck.{name}"](comit="main")["data"]["error"]
+    assert said == f"comit: is no option of holodeck.{name}; {wanted}"
 
 
 @pytest.mark.parametrize("name", _FUNCTIONS)

@@ -97,6 +97,18 @@ def test_long_words_and_many_hosts_break_nothing(pty):
     assert pty.lines.count("web30") == 1
 
 
+def test_messages_are_broken_between_words(pty):
+    """What stays is not cut: the end of a reason says what helps."""
+    with terminal.Terminal(pty.stream) as screen:
+        screen.say("failed", "Lock: the commit has none of uv.lock and pylock.toml; "
+                   "name another one as `lock`\n  in one more line")  # fmt: skip
+    assert pty.lines == (
+        "   failed  Lock: the commit has none of uv.lock and\n"
+        "             pylock.toml; name another one as `lock`\n"
+        "             in one more line"
+    )
+
+
 def test_rows_are_left_whole_when_the_work_raises(pty):
     """The error comes below what was reached by then."""
 

@@ -1,11 +1,13 @@
 """What status and plan say: where things stand, and what would happen."""
 
 import dataclasses
+from pathlib import Path
 
-from fake_fleet import NEW, OLD, WEB
-from fake_world import opened, started
+from fake_fleet import NEW, OLD, THIRD, WEB
+from fake_world import opened, served, started
 
-from holodeck_master import views
+from holodeck_master import answering, views
+from holodeck_master.plan import plan_for
 
 _KEY = ("guestbook", "demo")
 
@@ -26,6 +28,56 @@ def test_status_names_changed_configuration_and_overridden_units(world):
         "holodeck-guestbook.web.service has /etc/x.conf",
     ]
     assert set(map(tuple, found.values())) == {()}
+
+
+def _answering(world, **changes):
+    """Return where users meet the service of a place that has changes."""
+    plan = plan_for(world, *_KEY)
+    of_place = {k: v for k, v in changes.items() if k in {"url", "listen"}}
+    of_environment = {k: v for k, v in changes.items() if k not in of_place}
+    plan = dataclasses.replace(
+        plan,
+        placement=dataclasses.replace(plan.placement, **of_place),
+        environment=dataclasses.replace(plan.environment, **of_environment),
+    )
+    return answering.urls(world, plan)
+
+
+def test_release_and_status_say_where_the_service_answers(tmp_path):
+    """Each balancer's address with the bind's port; a bad release has none."""
+    world = served(tmp_path, balancers=2)
+    [place] = views.status(world, *_KEY)
+    assert place["answers"] == ["http://10.0.0.3:80", "http://10.0.0.4:80"]
+    assert answering.told(world, started(world))["answers"] == place["answers"]
+    world.fleet.faults["suite web1"] = "it broke"
+    assert "answers" not in answering.told(world, started(world, THIRD))
+
+
+def test_address_that_users_know_stands_alone(world):
+    """A name, or the address that balancers share; without balancers the web hosts'."""
+    assert _answering(world, listen="*:443 ssl crt /x") == ["https://10.0.0.3:443"]
+    assert _answering(world, virtual_address="10.0.0.9/24") == ["http://10.0.0.9:80"]
+    shop = "https://shop.example.org"
+    assert _answering(world, virtual_address="10.0.0.9/24", url=shop) == [shop]
+    web = {"web": plan_for(world, *_KEY).environment.hosts["web"]}
+    assert _answering(world, hosts=web) == [
+        f"http://10.0.0.{number}:8000" for number in range(3)
+    ]
+
+
+def test_address_that_nobody_knows_yet_is_not_said(world):
+    """A host that is still to be made has none."""
+    world.records.keep_environment("demo", addresses={})
+    assert _answering(world) == []
+
+
+def test_show_names_the_page_of_the_report(world):
+    """Where it is, as long as it is there."""
+    record = started(world)
+    page = world.opts["cachedir"] + f"/holodeck/reports/{record['id']}.html"
+    assert views.show(world, record["id"])["report"] == page
+    Path(page).unlink()
+    assert "report" not in views.show(world, record["id"])
 
 
 def test_release_of_changed_configuration_is_a_real_one(world):

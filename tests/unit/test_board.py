@@ -80,7 +80,7 @@ def test_lines_fit_the_height(height):
 
 def test_said_names_the_phase_once():
     """A message of several lines is one block."""
-    assert board.said("failed", "No.\nNot now.") == [
+    assert board.said("failed", "No.\nNot now.", 80) == [
         "   failed  No.", "           Not now."
     ]  # fmt: skip
-    assert board.said("stage", "") == ["    stage  "]
+    assert board.said("stage", "", 80) == ["    stage"]

@@ -20,6 +20,12 @@ def output():
     return module.output
 
 
+@pytest.fixture(autouse=True)
+def _eighty_columns(monkeypatch):
+    """A terminal as wide as most, whatever the tests run in."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
 def _record(**changes):
     return {
         "id": "guestbook-demo-7", "number": 7, "service": "guestbook",
@@ -78,18 +84,29 @@ _CASES = {
     "rolled back": ("release", _record(kind="rollback"), [
         "guestbook in demo is back at 4f2c1e9d0a1b: guestbook-demo-7 is good."]),
     "unchanged": ("release", _record(unchanged=True), [
-        ("guestbook in demo is already at 4f2c1e9d0a1b (guestbook-demo-7); nothing was "
-         "changed.")]),
+        "guestbook in demo is already at 4f2c1e9d0a1b (guestbook-demo-7);",
+        "  nothing was changed."]),
     "unchanged, told": ("release", _record(unchanged=True, told=["demo-balancer1"]), [
-        ("guestbook in demo is already at 4f2c1e9d0a1b (guestbook-demo-7); only "
-         "balancers were told: demo-balancer1.")]),
+        "guestbook in demo is already at 4f2c1e9d0a1b (guestbook-demo-7);",
+        "  only balancers were told: demo-balancer1."]),
     "bad, unserved": (
         "release", {**_BAD, "unserved": {"lb1": "3 of 3 servers are DOWN"}},
         ["  Nobody serves: 3 of 3 servers are DOWN at lb1."]),
     "bad": ("release", _BAD, [
         "guestbook in demo: guestbook-demo-7 is bad: The suite did not pass.",
         "  from t1, x", "  demo-web1 in rotation at 000000000000",
+        "  More: salt-run holodeck.report guestbook-demo-7"]),
+    "bad before the suite": ("release", {**_BAD, "reason": "No host.\nx"}, [
+        "guestbook in demo: guestbook-demo-7 is bad: No host.",
         "  More: salt-run holodeck.show guestbook-demo-7"]),
+    "good, its address": ("release", _record(answers=["http://10.77.0.5:80"]), [
+        "  It answers at http://10.77.0.5:80."]),
+    "unchanged, its address": ("release", _record(unchanged=True, answers=["a", "b"]), [
+        "  It answers at a, b."]),
+    "status, its address": ("status", [_place(answers=["https://shop.example.org"])], [
+        "  It answers at https://shop.example.org."]),
+    "show where its report is": ("show", _record(report="/x/guestbook-demo-7.html"), [
+        "  report     /x/guestbook-demo-7.html"]),
     "bad, untouched": ("release", {**_BAD, "back": {}, "commit": None}, [
         "  No host was switched."]),
     "status": ("status", [_place()], [
@@ -110,7 +127,8 @@ _CASES = {
     "no history": ("history", [], ["No release yet."]),
     "show": ("show", _record(bundle={"layers": [_LAYER]}, message="a\nb"), [
         "guestbook-demo-7: release, good", "  message    a", "             b",
-        "  bundle     a.deb 9 bytes"]),
+        "  bundle     a.deb 9 bytes", f"  sha256     {'s' * 64}",
+        f"  tree       {'t' * 64}"]),
     "plan": ("plan", _plan(), [
         "guestbook in demo: nothing -> 4f2c1e9d0a1b", "  build      to be built",
         "  batches    a | b, c"]),
@@ -190,7 +208,8 @@ _CASES = {
         "removed": []}, [
         "demo-web9: is a machine at local, and no host of demo",
         ("demo-web8: is a machine at local, and no host of demo; not made by this "
-         "master: `salt-cloud -d demo-web8`"),
+         "master:"),
+        "  `salt-cloud -d demo-web8`",
         "demo-web7: its key is accepted, and it has no machine",
         "demo-web1: has no machine; `salt-run holodeck.create demo` makes it",
         "`salt-run holodeck.check remove=True` removes what this master made."]),
@@ -232,6 +251,70 @@ def test_output_history_fits_a_terminal(output):
     row = {**_BAD, "seconds": 21.5, "reason": "x" * 300}
     text = output({"data": {"kind": "history", "history": [row]}})
     assert max(map(len, text.splitlines())) <= 80
+
+
+_MANY = [f"demo-web{number}" for number in range(30)]
+_LIST = ", ".join(_MANY)
+_LONG = (
+    f"webapp.switch failed:\n{_LIST}: is not healthy after 60 s; correct `health`, or "
+    "bring the path\n  demo-builder1: Lock: the commit has none of uv.lock, "
+    "pylock.toml and requirements.txt; name another one as `lock`"
+)
+_FACTS = {"python": "Python 3.11.2 of Debian 12", "lock": "uv.lock",
+          "lock_sha256": "a" * 64, "uv": "0.9.11 (of an index)", "nfpm": "2.43.4",
+          "zstd": "1.5.4", "fpm": "1.17.0"}  # fmt: skip
+_PHASED = [{"name": name, "seconds": 12.5} for name in
+           ("hosts", "resolve", "build", "stage", "rollout", "balancer")]  # fmt: skip
+_LENGTHY = {
+    "error": _LONG,
+    "release": _record(phases=_PHASED, failed={"demo-web1": _LIST}, fresh=_MANY),
+    "rollback": {**_BAD, "reason": _LONG, "back": {"demo-web1": f"is at {_LIST}"}},
+    "show": _record(
+        reason=_LONG, phases=_PHASED, back={"demo-web1": _LIST},
+        bundle={"layers": [{**_LAYER, "needs": _MANY}],
+                "provenance": _FACTS, "warnings": [_LIST]}),
+    "status": [_place(
+        newest={**_BAD, "reason": _LIST}, answers=_MANY,
+        incoming={"hosts": _MANY, "release": "g.demo.3"},
+        hosts=[_row(drift=[f"configuration differs: {_LIST}"])],
+        frozen={"user": "ann", "since": "today", "message": _LIST})],
+    "plan": _plan(create=_MANY, batches=[_MANY],
+                  commits=[{"commit": _COMMIT, "subject": _LIST}]),
+    "push": [{"release": "guestbook.demo.7", "state": "bad", "reason": _LONG}],
+    "check": {"orphans": [], "removed": _MANY, "faults": [
+        {"kind": "host", "name": "web1", "environment": "demo", "why": _LIST}]},
+    "create": _hosts(created=_MANY, hosts={"web": _MANY}),
+    "destroy": _MANY,
+    "expire": _MANY,
+    "init": {"file": "/srv/x.sls", "left": [_LIST]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", _LENGTHY)
+def test_output_wraps_and_cuts_nothing(output, kind):
+    """Long lists, reasons and digests fit 80 columns, and every word is there."""
+    value = _LENGTHY[kind]
+    text = output({"data": {"kind": kind, kind: value}})
+    assert max(map(len, text.splitlines())) <= 80
+    words = text.replace(",", " ").replace(".", " ").replace(":", " ").split()
+    assert set(_MANY) <= set(words)
+    assert "`lock`" in words or "as `lock`" not in str(value)
+
+
+def test_output_uses_a_wider_terminal(output, monkeypatch):
+    """Who has room sees longer lines."""
+    monkeypatch.setenv("COLUMNS", "132")
+    text = output({"data": {"kind": "error", "error": _LIST}})
+    assert 80 < max(map(len, text.splitlines())) <= 132
+
+
+def test_output_progress_fits_a_terminal(output):
+    """A list of hosts goes on below itself."""
+    text = output({"event": {"phase": "hosts", "message": f"{_LIST}: being made"}})
+    first, *rest = text.splitlines()
+    assert max(map(len, text.splitlines())) <= 80
+    assert first.startswith("    hosts  demo-web0, ")
+    assert all(line.startswith(" " * 13) for line in rest)
 
 
 def test_output_metrics_are_the_text_alone(output):

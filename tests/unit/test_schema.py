@@ -54,6 +54,8 @@ def test_mapping_legal_document_is_returned_whole():
         ({"list": ["a", 1]}, "root/list: should be a list of strs."),
         ({"even": 3}, "root/even: 3 is odd."),
         ({"oops": 1}, f"root/oops: is unknown; the keys here are {', '.join(_KEYS)}."),
+        ({"prot": 1}, ("root/prot: is unknown; did you mean port? the keys here are "
+                       f"{', '.join(_KEYS)}.")),
         ({7: 1}, f"root/7: is unknown; the keys here are {', '.join(_KEYS)}."),
     ],
 )  # fmt: skip

@@ -13,8 +13,9 @@ _OURS = {path.name for path in _PACK.joinpath("_utils").iterdir() if path.is_dir
 }
 # What a pure module may use: no files, processes, sockets, clock, environment, Salt.
 _PURE = {
-    "ast", "base64", "collections", "csv", "dataclasses", "datetime", "hashlib", "hmac",
-    "html", "io", "ipaddress", "json", "re", "shlex", "typing",
+    "ast", "base64", "collections", "csv", "dataclasses", "datetime", "difflib",
+    "hashlib", "hmac", "html", "io", "ipaddress", "json", "re", "shlex", "textwrap",
+    "typing",
 }  # fmt: skip
 # Of a package that can do more, the part that is pure.
 _PURE_PARTS = {"urllib.parse"}
