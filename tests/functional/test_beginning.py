@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import salt.config
 import yaml
 from fake_world import defined
 from salt.utils import dictupdate
@@ -174,3 +175,25 @@ def test_file_that_is_there_stays(tmp_path):
     assert file.read_text() == "holodeck: {}\n"
     with pytest.raises(HolodeckError, match="No such file"):
         beginning.keep("other", tmp_path / "nowhere" / "x.sls")
+
+
+def test_demos_pillar_takes_what_is_written(repository, tmp_path):
+    """As docs/first.rst has it: a line of top.sls, and Salt merges both definitions."""
+    roots = tmp_path / "pillar"
+    shutil.copytree(_PACK / "pillar", roots)
+    opts = {
+        **salt.config.master_config(None),
+        "cachedir": str(tmp_path),
+        "pillar_roots": {"base": [str(roots)]},
+        "ext_pillar": [],
+    }
+    where = beginning.place(opts, "demo")
+    assert (where.ports, where.binds) == ({8000, 8888}, {80, 8888})
+    text, _ = beginning.written(str(repository), name="shop", where=where)
+    beginning.keep(text, roots / "holodeck/shop.sls")
+    with (roots / "top.sls").open("a") as top:
+        top.write("    - holodeck.shop\n")
+    demo = pillar.load(opts).environments["demo"]
+    assert demo.hosts == where.environment.hosts
+    binds = {name: place.listen for name, place in demo.services.items()}
+    assert binds == {"guestbook": "*:80", "kinto": "*:8888", "shop": "*:8080"}
