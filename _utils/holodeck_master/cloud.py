@@ -11,7 +11,6 @@ from salt.exceptions import SaltCloudException, SaltCloudSystemExit
 
 from holodeck_io.errors import HolodeckError
 
-
 #: So many machines are made, or destroyed, at once, where `pool_size` in the cloud
 #: configuration says nothing: salt-cloud would take all.
 _POOL_SIZE = 16

@@ -15,7 +15,7 @@ from holodeck_nspawn import cgroup, disk, programs
 _REBOOT = 133
 _CAPABILITIES = "CAP_NET_ADMIN,CAP_NET_RAW"
 _CONSOLE_LINES = 15
-# What a terminal reads as an order: ECMA-48's sequences, and what begins with an escape.
+# What a terminal reads as an order (ECMA-48), and what begins with an escape.
 _ORDERS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|\r")
 # Looks, a quarter of a second apart, that find no process: it has ended.
 _LOST = 3
