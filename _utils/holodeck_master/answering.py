@@ -31,4 +31,10 @@ def urls(world, plan):
         shared = plan.environment.virtual_address.partition("/")[0]
         addresses = [shared] if shared else there
         targets = [rollout.balancer_target("", a, place) for a in addresses]
-    return [target["url"] for target in targets]
+    return [_shown(target["url"]) for target in targets]
+
+
+def _shown(url):
+    """Leave the port out that everybody takes for granted."""
+    usual = ":443" if url.startswith("https:") else ":80"
+    return url.removesuffix(usual)

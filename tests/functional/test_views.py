@@ -47,7 +47,7 @@ def test_release_and_status_say_where_the_service_answers(tmp_path):
     """Each balancer's address with the bind's port; a bad release has none."""
     world = served(tmp_path, balancers=2)
     [place] = views.status(world, *_KEY)
-    assert place["answers"] == ["http://10.0.0.3:80", "http://10.0.0.4:80"]
+    assert place["answers"] == ["http://10.0.0.3", "http://10.0.0.4"]
     assert answering.told(world, started(world))["answers"] == place["answers"]
     world.fleet.faults["suite web1"] = "it broke"
     assert "answers" not in answering.told(world, started(world, THIRD))
@@ -55,8 +55,8 @@ def test_release_and_status_say_where_the_service_answers(tmp_path):
 
 def test_address_that_users_know_stands_alone(world):
     """A name, or the address that balancers share; without balancers the web hosts'."""
-    assert _answering(world, listen="*:443 ssl crt /x") == ["https://10.0.0.3:443"]
-    assert _answering(world, virtual_address="10.0.0.9/24") == ["http://10.0.0.9:80"]
+    assert _answering(world, listen="*:443 ssl crt /x") == ["https://10.0.0.3"]
+    assert _answering(world, virtual_address="10.0.0.9/24") == ["http://10.0.0.9"]
     shop = "https://shop.example.org"
     assert _answering(world, virtual_address="10.0.0.9/24", url=shop) == [shop]
     web = {"web": plan_for(world, *_KEY).environment.hosts["web"]}

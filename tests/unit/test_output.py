@@ -99,8 +99,8 @@ _CASES = {
     "bad before the suite": ("release", {**_BAD, "reason": "No host.\nx"}, [
         "guestbook in demo: guestbook-demo-7 is bad: No host.",
         "  More: salt-run holodeck.show guestbook-demo-7"]),
-    "good, its address": ("release", _record(answers=["http://10.77.0.5:80"]), [
-        "  It answers at http://10.77.0.5:80."]),
+    "good, its address": ("release", _record(answers=["http://10.77.0.5"]), [
+        "  It answers at http://10.77.0.5."]),
     "unchanged, its address": ("release", _record(unchanged=True, answers=["a", "b"]), [
         "  It answers at a, b."]),
     "status, its address": ("status", [_place(answers=["https://shop.example.org"])], [
