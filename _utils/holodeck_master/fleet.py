@@ -7,6 +7,7 @@ error or a loss, and a lost one is noticed while the others still work.
 """
 
 import contextlib
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from holodeck import outcome
 from holodeck_io.errors import HolodeckError
 from holodeck_master import signals
 
+log = logging.getLogger(__name__)
 _POLL_S = 0.25
 # A minion that runs the job answers find_job at once; one that is silent this
 # often in a row is lost. Together longer than random_reauth_delay, 10 s by default:
@@ -188,6 +190,7 @@ class _Jobs:
             self._collect()
             signals.check()
             if self._misses and time.monotonic() > probe_at:
+                self._look_up()
                 self._drop_lost()
                 self._probe()
                 probe_at = time.monotonic() + self._every_s
@@ -248,6 +251,27 @@ class _Jobs:
             self._settle(_reply(host, data))
         elif jid in self._probes and data.get("return"):
             self._misses[host] = 0
+
+    def _look_up(self):
+        """
+        Take the answers that came to the master and not to here.
+
+        An event gets lost, or waits for the next one: Salt 3007's reading with a time
+        limit does that.
+        """
+        for jid in {self._jobs[host] for host in self._misses}:
+            for host, data in self._kept(jid).items():
+                if host in self._misses and self._jobs[host] == jid:
+                    self._settle(_reply(host, data))
+
+    def _kept(self, jid):
+        """Return ``{host: answer}`` of what the master's job cache has of a job."""
+        cache = self._opts.get("master_job_cache", "local_cache")
+        try:
+            return self._client.returners[f"{cache}.get_jid"](jid)
+        except Exception:  # a returner's own, of any kind
+            log.warning("The job cache has nothing of %s.", jid, exc_info=True)
+            return {}
 
     def _drop_lost(self):
         seconds = round(_PROBES * self._every_s)
