@@ -115,11 +115,15 @@ def _refusals(world, environment, service, path):
     """Return ``{host: why}`` of those that serve, and do not answer a path."""
     plan = plan_for(world, service, environment.name)
     asked = rotation.ask_balancers(world, plan)
-    # One without HAProxy sends to nobody; of one that is lost nobody knows.
-    if lost := {b: reply.error for b, reply in asked.items() if reply.lost}:
+    # One without HAProxy sends to nobody; of one that is lost, or too slow to say so,
+    # nobody knows.
+    lost = {b: r.error for b, r in asked.items() if r.lost or "timed out" in r.error}
+    if lost:
         return lost
     pools = [rotation.serving(plan, reply) for reply in asked.values() if reply.ok]
-    serving = sorted(set().union(*pools))
+    # Who has left the definition leaves the balancers with what they are told now.
+    listed = ledger.listed(world.records, environment)
+    serving = sorted(set().union(*pools) & set(listed))
     if not serving:
         return {}
     replies = world.fleet.ask(

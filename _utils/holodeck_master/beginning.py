@@ -192,6 +192,19 @@ def _is_source(name):
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in _PATTERNS)
 
 
+def _listen_by_systemd(service, left):
+    """Without a balancer systemd listens: the first process takes its socket over."""
+    service["socket"] = True
+    first, line = next(iter(service["processes"].items()))
+    if line.startswith("uvicorn "):
+        line = line.replace("--host 0.0.0.0 --port ${PORT}", "--fd 3")
+        service["processes"] = {**service["processes"], first: line}
+    elif not line.startswith("gunicorn "):
+        left.append(
+            f"processes/{first}: let it take file descriptor 3, where systemd listens"
+        )
+
+
 def _document(found, branch, where):
     service = {**found.service, **({"branch": branch} if branch else {})}
     placed = {}
@@ -199,7 +212,7 @@ def _document(found, branch, where):
         usual = _BINDS[0] if _BINDS[0] not in where.binds else _BINDS[1]
         placed["listen"] = f"*:{_free(usual, where.binds)}"
     else:
-        service["socket"] = True
+        _listen_by_systemd(service, found.left)
     if found.settings:
         placed["settings"] = found.settings
     hosts = {} if where.environment else {"hosts": _HOSTS}

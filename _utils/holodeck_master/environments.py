@@ -104,6 +104,15 @@ def tell_balancers(world, environment):
             balancers.tell(world, environment, (), _STATES_S)
 
 
+def check_by(world, environment, service, path):
+    """Let balancers check by a path, where all that serve answer it."""
+    known = balancers.paths(world.records, world.definition, environment)
+    if known[service] != path:
+        with _held(world, environment.name):
+            balancers.choose(world, environment, {service: path}, strict=False)
+            balancers.tell(world, environment, (), _STATES_S)
+
+
 def _remove(world, name, hosts):
     profiles = {host: each["profile"] for host, each in hosts.items()}
     gone = world.cloud.destroy(profiles)

@@ -228,10 +228,18 @@ class _Teller:
         if self._forge:
             status = commit_status.SUCCESS if state in _GOOD else commit_status.FAILURE
             # A later commit of the branch may be what was released.
+            said = self._public(line, release, state, first)
             for commit in {self._commit, record.get("commit") or self._commit}:
-                self._forge(commit, status, " ".join(line.split()))
+                self._forge(commit, status, said)
         self._tell(release=release, state=state, line=line)
         return {"release": release, "state": state, "reason": reason}
+
+    @staticmethod
+    def _public(line, release, state, first):
+        """Return what a forge may show to everybody: no word of a host's log."""
+        if state in _TOLD and not first.startswith("The suite"):
+            line = f"{release} is {state}; holodeck.show {release} tells why"
+        return " ".join(line.split())
 
     def _tell(self, line, state=pushes.RUNNING, **facts):
         self._desk.tell(self._followers, state=state, line=line, **facts)

@@ -203,7 +203,10 @@ def _made(run):
     run.save()
     run.note("create", fresh, f"to take the place of {', '.join(run.hosts)}")
     if not run.kept:
-        run.statuses |= environments.ensure(world, environment, run.plan.rules.hosts_s)
+        # A refusal would leave a release that has begun without its way back.
+        run.statuses |= environments.ensure(
+            world, environment, run.plan.rules.hosts_s, strict=False
+        )
     return fresh, dataclasses.replace(run.plan, environment=environment)
 
 

@@ -118,11 +118,14 @@ def unserved(world, plan):
     found = {}
     for balancer, reply in ask_balancers(world, plan).items():
         if reply.ok and not serving(plan, reply):
-            servers = reply.value[plan.service.name].values()
+            servers = reply.value.get(plan.service.name, {}).values()
             states = collections.Counter(server["status"] for server in servers)
-            found[balancer] = ", ".join(
-                f"{many} of {len(servers)} servers are {state}"
-                for state, many in states.items()
+            found[balancer] = (
+                ", ".join(
+                    f"{many} of {len(servers)} servers are {state}"
+                    for state, many in states.items()
+                )
+                or "there is no server"
             )
     return found
 

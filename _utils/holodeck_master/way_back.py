@@ -5,10 +5,12 @@ Good traffic is restored before bad is taken away: what is out of rotation goes 
 Then the rest, as many at once as the pool's floor allows.
 """
 
+import contextlib
+
 from holodeck import names, rollout
 from holodeck.model import REPLACE
 from holodeck_io.errors import HolodeckError
-from holodeck_master import rotation, stages
+from holodeck_master import environments, rotation, stages
 
 
 def go_back(run):
@@ -19,6 +21,7 @@ def go_back(run):
     record names it as ``away``, for whoever resumes.
     """
     _look(run)
+    _check_by_the_old_path(run)
     journey = _Journey(run)
     for hosts, switched in journey.groups():
         run.story.note("back", hosts, "begins")
@@ -35,6 +38,18 @@ def _look(run):
     if run.record.get("id") and unseen:
         replies = run.world.fleet.ask(unseen, "webapp.status")
         run.statuses |= {h: reply.value for h, reply in replies.items() if reply.ok}
+
+
+def _check_by_the_old_path(run):
+    """
+    Let balancers check by the path of those who go home.
+
+    The release's own was asked of nobody where nobody served for a moment.
+    """
+    if path := (run.served or {}).get("health"):
+        with contextlib.suppress(Exception):
+            plan = run.plan
+            environments.check_by(run.world, plan.environment, plan.service.name, path)
 
 
 class _Journey:

@@ -130,6 +130,22 @@ def test_environment_without_balancers_gets_a_socket(repository):
     assert not merged.environments["demo"].services["guestbook"].listen
 
 
+@pytest.mark.parametrize(
+    ("line", "written", "left"),
+    [
+        ("gunicorn a:b", "gunicorn a:b", []),
+        ("uvicorn --host 0.0.0.0 --port ${PORT} a:b", "uvicorn --fd 3 a:b", []),
+        ("waitress-serve a:b", "waitress-serve a:b", ["processes/web"]),
+    ],
+)
+def test_process_takes_the_socket_that_systemd_holds(line, written, left):
+    """A second listener on the port would fail; what takes none is left to do."""
+    service, told = {"processes": {"web": line, "worker": "rq"}}, []
+    beginning._listen_by_systemd(service, told)
+    assert service["processes"] == {"web": written, "worker": "rq"}
+    assert [each.partition(":")[0] for each in told] == left
+
+
 def test_service_that_is_defined_already_is_refused(repository):
     """Pillar would merge both into one that nobody wrote."""
     where = beginning.Place("demo", services=("guestbook",))

@@ -32,6 +32,7 @@ class Place:
         self._answers = {OLD: {_OLD}, THIRD: {_OLD, _NEW}, NEW: {_NEW}, **answers}
         self._real = self.fleet._state_apply, self.fleet._balancer_ready
         self._all_serving = self.fleet._serving
+        self.is_down = False
         self.highstate()
         for name in ("_state_apply", "_balancer_ready", "_serving", "_webapp_refusal"):
             setattr(self.fleet, name, getattr(self, name))
@@ -65,7 +66,7 @@ class Place:
         return path in self._answers.get(self.fleet.hosts[host].commit, ())
 
     def _serving(self):
-        up = self._all_serving()
+        up = [] if self.is_down else self._all_serving()
         return [host for host in up if self._answers_it(host, self.path)]
 
     def _balancer_ready(self, host, backend, servers, timeout_s):
@@ -148,6 +149,46 @@ def test_release_of_a_path_asks_nobody_out_of_rotation(place):
     broken.rotation, broken.commit = False, OLD
     place.release(NEW, _NEW)
     _all_serve(place)
+
+
+def test_release_of_a_path_asks_nobody_who_left_the_definition(place):
+    """Its balancers are about to forget the host, whatever it answers."""
+    place.release(THIRD, _OLD)
+    real = place.fleet._balancer_status
+
+    def status(host, backend="guestbook"):
+        found = real(host, backend)
+        found[backend]["gone-web9"] = {"status": "UP"}
+        return found
+
+    place.fleet._balancer_status = status
+    place.release(NEW, _NEW)
+    assert place.path == _NEW
+
+
+def test_path_taken_while_nobody_served_goes_back_with_the_hosts(place):
+    """What they miss comes back, and they serve by the path that they answer."""
+    place.is_down = True
+    place.fleet.faults["suite web2"] = "it broke"
+    place.have(_NEW)
+    assert started(place.world, NEW)["status"] == "bad"
+    place.is_down = False
+    assert place.path == _OLD
+    assert place.fleet._serving() == WEB
+
+
+def test_release_of_a_path_past_a_balancer_that_is_too_slow_is_refused(place):
+    """HAProxy runs, and its socket does not say to whom it sends."""
+    place.have(_NEW)
+
+    def status(host, backend="guestbook"):
+        raise RefusedError("HAProxy: timed out")
+
+    place.fleet._balancer_status = status
+    with pytest.raises(HolodeckError, match="demo-balancer1: HAProxy: timed out"):
+        started(place.world, OLD)
+    place.highstate()
+    assert place.path == _OLD
 
 
 def test_release_of_a_path_without_an_answer_is_refused(place):

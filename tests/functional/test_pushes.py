@@ -488,6 +488,18 @@ def test_forge_is_told(world, forge, monkeypatch, scheme, path, header, words):
     assert forge.requests[1][2]["description"] == "guestbook.demo.2 is good"
 
 
+def test_forge_is_told_no_word_of_a_host(world, forge, monkeypatch):
+    """A forge may be public, and what a service said as it ended is nobody's."""
+    _as(world, "github")
+    _head(monkeypatch, NEW, OLD)
+    world.fleet.faults["switch web1 new"] = "OperationalError: token 7f3a is no good"
+    _lay(world)
+    _work(world)
+    said = forge.requests[-1][2]["description"]
+    assert said.startswith("guestbook.demo.2 is bad; holodeck.show guestbook.demo.2")
+    assert "7f3a" not in str([body for *_, body in forge.requests])
+
+
 def _unknown(*_):
     raise building.UnknownCommitError("Commit main: is no branch")
 
