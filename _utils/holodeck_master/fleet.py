@@ -9,17 +9,15 @@ error or a loss, and a lost one is noticed while the others still work.
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
-from typing import Any
 
 import salt.client
 import salt.utils.event
 import salt.utils.jid
 from salt.exceptions import PublishError, SaltClientError, SaltReqTimeoutError
 
-from holodeck import outcome
 from holodeck_io.errors import HolodeckError
 from holodeck_master import signals
+from holodeck_master.reply import Reply
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.25
@@ -33,21 +31,6 @@ _PROBES = 5
 _PROBE_HOST_S = 0.15
 # How long a master may be away between two calls: a restart, an upgrade.
 _RESTART_S = 60
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What one host made of a call."""
-
-    host: str
-    value: Any = None
-    error: str = ""
-    lost: bool = False
-
-    @property
-    def ok(self):
-        """Whether the function did what it was asked for."""
-        return not self.error
 
 
 class UnheardError(HolodeckError):
@@ -248,7 +231,7 @@ class _Jobs:
             return
         if jid == self._jobs[host]:
             # The first answer counts; a second one finds the host settled.
-            self._settle(_reply(host, data))
+            self._settle(Reply.of(host, data))
         elif jid in self._probes and data.get("return"):
             self._misses[host] = 0
 
@@ -262,7 +245,7 @@ class _Jobs:
         for jid in {self._jobs[host] for host in self._misses}:
             for host, data in self._kept(jid).items():
                 if host in self._misses and self._jobs[host] == jid:
-                    self._settle(_reply(host, data))
+                    self._settle(Reply.of(host, data))
 
     def _kept(self, jid):
         """Return ``{host: answer}`` of what the master's job cache has of a job."""
@@ -294,27 +277,3 @@ class _Jobs:
     def _settle(self, reply):
         self._misses.pop(reply.host, None)
         self._replies[reply.host] = reply
-
-
-def _reply(host, data):
-    value = data.get("return")
-    if _is_trimmed(value):
-        return Reply(host, error="answered more than max_event_size; raise that.")
-    if data.get("success") is False or data.get("retcode"):
-        return Reply(host, value, error=_shown(value))
-    return Reply(host, value)
-
-
-def _is_trimmed(value):
-    """Tell whether Salt has replaced the answer, or a part of it."""
-    if isinstance(value, dict):
-        return any(map(_is_trimmed, value.values()))
-    if isinstance(value, list):
-        return any(map(_is_trimmed, value))
-    return value == outcome.TRIMMED
-
-
-def _shown(value):
-    """Return why a call failed; of a run of states only its failures."""
-    text = value if isinstance(value, str) else "; ".join(outcome.failures(value))
-    return text.removeprefix("ERROR: ").strip() or "failed without a word."
