@@ -1,6 +1,7 @@
 """Highstate and hosts that come, go, or were tampered with."""
 
 import pytest
+from waiting import until
 
 pytestmark = pytest.mark.integration
 WEB = ("demo-web1", "demo-web2", "demo-web3")
@@ -61,6 +62,9 @@ def test_host_comes_back_by_itself_after_a_power_loss(at_main):
     assert code == 1
     assert "demo-web1" in data["release"]["reason"]
     cloud.action(fun="start", names=["demo-web1"])
+    # Its minion may take half a minute until it hears the master again.
+    ping = ("salt", "--timeout=5", "demo-web1", "test.ping")
+    until(lambda: "True" in at_main.lab.run(*ping, check=False).stdout, "a minion")
     code, record = at_main.release("main")
     assert code == 0, record["reason"]
     assert not any(row["drift"] for row in at_main.hosts().values())
