@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from openstack.config import OpenStackConfig
@@ -16,6 +17,7 @@ from holodeck_nspawn.provider import default_cache
 _KIT = Path(__file__).with_name("openstack_lab")
 _PORT = 29000
 _START_S = 900
+_COMPUTE_S = 90
 
 
 class Stack:
@@ -48,7 +50,17 @@ class Stack:
             env={**os.environ, **uv}, check=True, timeout=_START_S,
         )  # fmt: skip
         self.tenant, self.admin = self.connect("lab"), self.connect("lab-admin")
+        self._wait_for_compute()
         self.clear()
+
+    def _wait_for_compute(self):
+        """Where it did not run for a minute, nobody is scheduled to it at first."""
+        end = time.monotonic() + _COMPUTE_S
+        services = self.admin.compute.services
+        while not any(each.state == "up" for each in services(binary="nova-compute")):
+            if time.monotonic() > end:
+                raise TimeoutError(f"nova-compute is not up after {_COMPUTE_S} s")
+            time.sleep(1)
 
     def stop(self):
         """Stop everything; the folder stays for the next time."""
