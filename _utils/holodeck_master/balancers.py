@@ -19,7 +19,11 @@ _ASK_S = 30
 
 def paths(memory, definition, environment):
     """Return ``{service: path}`` of an environment's balancers."""
-    kept = _kept(memory, environment)
+    return _filled(_kept(memory, environment), definition, environment)
+
+
+def _filled(kept, definition, environment):
+    """Add the definition's own path of each service of which none is kept."""
     return {
         name: kept.get(name, definition.services[name].health)
         for name in environment.services
@@ -49,8 +53,9 @@ def choose(world, environment, news, *, strict=True):
         Raise :class:`~holodeck_master.plan.RefusedReleaseError` when a host that serves
         does not answer a path; else balancers keep the one that they have.
     """
-    kept = _kept(world.records, environment)
-    every = {**paths(world.records, world.definition, environment), **news}
+    before = _kept(world.records, environment)
+    kept = dict(before)
+    every = {**_filled(before, world.definition, environment), **news}
     for service, path in every.items():
         if kept.get(service) == path:
             continue
@@ -59,7 +64,7 @@ def choose(world, environment, news, *, strict=True):
             kept[service] = path
         elif strict:
             raise RefusedReleaseError(_refused(service, path, refusals))
-    if kept != _kept(world.records, environment):
+    if kept != before:
         world.records.keep_environment(environment.name, health=kept)
 
 
@@ -108,7 +113,7 @@ def told(memory, environment):
 
 
 def _kept(memory, environment):
-    return {**memory.environment(environment.name).get("health", {})}
+    return memory.environment(environment.name).get("health", {})
 
 
 def _refusals(world, environment, service, path):

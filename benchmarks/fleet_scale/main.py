@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from meter import Meter
 
-from laboratory import Laboratory
+from laboratory import bench
 
 _PAGE = "guestbook/templates/index.html"
 # Time for each batch, and the master's processor time for each host, may not grow by
@@ -25,13 +25,8 @@ def main(argv):
     """Measure, print the table, and judge."""
     wanted = _arguments(argv)
     _write(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
-    laboratory = Laboratory("bench", "hd-bench0", "10.80.0", 27505)
-    laboratory.clear()
-    laboratory.open()
-    try:
+    with bench().standing() as laboratory:
         found = _measured(laboratory, wanted)
-    finally:
-        laboratory.lab.stop()
     if wanted.json:
         Path(wanted.json).write_text(json.dumps(found, indent=2) + "\n")
     return _judged(found, wanted)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from floors import HOSTS, TRIPS, Floors
 
-from laboratory import Laboratory
+from laboratory import bench
 
 _GOAL = 1.5
 _LAST = f"demo-web{HOSTS}: back in rotation"
@@ -43,13 +43,8 @@ def main(argv):
     """Measure, print the table, and judge."""
     wanted = _arguments(argv)
     _write(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
-    laboratory = Laboratory("bench", "hd-bench0", "10.80.0", 27505)
-    laboratory.clear()
-    laboratory.open()
-    try:
+    with bench().standing() as laboratory:
         found = _measured(laboratory, wanted.runs)
-    finally:
-        laboratory.lab.stop()
     if wanted.json:
         rows = [dataclasses.asdict(push) for push in found]
         Path(wanted.json).write_text(json.dumps(rows, indent=2) + "\n")

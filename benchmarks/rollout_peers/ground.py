@@ -15,7 +15,6 @@ from holodeck_master import building, environments
 from holodeck_master.plan import plan_for
 from holodeck_master.world import World
 from lab import CLONE
-from laboratory import Laboratory
 
 HERE = Path(__file__).resolve().parent
 PORT = 8100
@@ -55,27 +54,10 @@ class Deploy:
 class Ground:
     """The hosts, with an sshd each, a second HAProxy for the peers, and the suite."""
 
-    def __init__(self, hosts, batch):
-        self._laboratory = Laboratory("bench", "hd-bench0", "10.80.0", 27505)
-        self.lab = self._laboratory.lab
+    def __init__(self, laboratory, hosts, batch):
+        self._laboratory, self.lab = laboratory, laboratory.lab
         self.hosts, self.batch = hosts, batch
         self.key = self.lab.home / "ansible-key"
-        self._world = None
-
-    def __enter__(self):
-        self._laboratory.clear()
-        self._laboratory.open()
-        try:
-            self._prepare()
-        except BaseException:
-            self.lab.stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.lab.stop()
-
-    def _prepare(self):
         self._let_ansible_in()
         self._define()
         self.release(self.commit("main"))
@@ -87,13 +69,10 @@ class Ground:
 
     def _let_ansible_in(self):
         """Give the hosts' image an sshd, and the master a key."""
-        images = self.lab.home / "images"
-        shutil.copytree(CLONE / "cloud.images.d", images, dirs_exist_ok=True)
+        images = self._laboratory.own_images()
         definition = yaml.safe_load((images / "bookworm.conf").read_text())
         definition["packages"].append("openssh-server")
         (images / "bookworm.conf").write_text(yaml.safe_dump(definition))
-        local = self.lab.conf / "cloud.providers.d/local.conf"
-        local.write_text(f"{local.read_text()}  images: {images}\n")
         argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key]
         subprocess.run(argv, check=True)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from ground import FailedError, Ground
 from ways import Ansible, Holodeck, Orchestration
 
+from laboratory import bench
 from probe import Probe
 
 _GOAL = 2.0
@@ -21,7 +22,8 @@ def main(argv):
     wanted = _arguments(argv)
     _write(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
     try:
-        with Ground(wanted.hosts, wanted.batch) as ground:
+        with bench().standing() as laboratory:
+            ground = Ground(laboratory, wanted.hosts, wanted.batch)
             peers = [Ansible(ground, wanted.ansible), Orchestration(ground)]
             ways = [Holodeck(ground), *peers]
             found = _measured(ground, ways, wanted.rounds)

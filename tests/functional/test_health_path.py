@@ -177,32 +177,21 @@ def test_path_taken_while_nobody_served_goes_back_with_the_hosts(place):
     assert place.fleet._serving() == WEB
 
 
-def test_release_of_a_path_past_a_balancer_that_is_too_slow_is_refused(place):
-    """HAProxy runs, and its socket does not say to whom it sends."""
-    place.have(_NEW)
-
-    def status(host, backend="guestbook"):
-        raise RefusedError("HAProxy: timed out")
-
-    place.fleet._balancer_status = status
-    with pytest.raises(HolodeckError, match="demo-balancer1: HAProxy: timed out"):
-        started(place.world, OLD)
-    place.highstate()
-    assert place.path == _OLD
-
-
-def test_release_of_a_path_without_an_answer_is_refused(place):
-    """A balancer that cannot be asked who serves gets no other path."""
+@pytest.mark.parametrize(
+    ("error", "lost"), [("is silent.", True), ("HAProxy: timed out", False)]
+)
+def test_release_of_a_path_without_an_answer_is_refused(place, error, lost):
+    """A balancer that does not say to whom it sends gets no other path."""
     place.have(_NEW)
     real = place.fleet._reply
 
     def reply(host, function, arguments):
         if function == "balancer.status":
-            return fleet.Reply(host, error="is silent.", lost=True)
+            return fleet.Reply(host, error=error, lost=lost)
         return real(host, function, arguments)
 
     place.fleet._reply = reply
-    with pytest.raises(HolodeckError, match="demo-balancer1: is silent"):
+    with pytest.raises(HolodeckError, match=f"demo-balancer1: {error}"):
         started(place.world, OLD)
     place.highstate()
     assert place.path == _OLD

@@ -36,6 +36,16 @@ class Laboratory:
             if not dead.runs():
                 dead.stop()
 
+    @contextlib.contextmanager
+    def standing(self):
+        """Have it during the block, whatever was left of it before."""
+        self.clear()
+        self.open()
+        try:
+            yield self
+        finally:
+            self.lab.stop()
+
     def open(self):
         """Start: a master, a git server, and no host yet."""
         self.lab.configure()
@@ -50,11 +60,16 @@ class Laboratory:
         pins = f"bookworm/salt-{major}.txt"
         if not (_IMAGES / pins).exists():
             return
+        own = self.own_images()
+        shutil.copy(own / pins, own / "bookworm/salt.txt")
+
+    def own_images(self):
+        """Let hosts be made of definitions in a folder of their own; return that."""
         own = self.lab.home / "images"
         shutil.copytree(_IMAGES, own, dirs_exist_ok=True)
-        shutil.copy(own / pins, own / "bookworm/salt.txt")
         local = self.lab.conf / "cloud.providers.d/local.conf"
         local.write_text(f"{local.read_text()}  images: {own}\n")
+        return own
 
     def runner(self, function, *words, out="json"):
         """Return ``(exit code, data)`` of a runner's function."""
@@ -155,6 +170,11 @@ class Laboratory:
     def commit(self, branch):
         """Return the commit id of a branch of the sample."""
         return self.repository.commit(branch)
+
+
+def bench():
+    """Return the laboratory that benchmarks have, one of them at a time."""
+    return Laboratory("bench", "hd-bench0", "10.80.0", 27505)
 
 
 def leftovers(home):
