@@ -11,12 +11,12 @@ import logging
 import time
 
 import salt.client
-import salt.utils.event
 import salt.utils.jid
 from salt.exceptions import PublishError, SaltClientError, SaltReqTimeoutError
 
 from holodeck_io.errors import HolodeckError
 from holodeck_master import signals
+from holodeck_master.bus import Bus
 from holodeck_master.reply import Reply
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ _PROBES = 5
 # Of many hosts the answers take their time, and each probe is work for all of them:
 # from 27 hosts on they are asked more rarely.
 _PROBE_HOST_S = 0.15
+# How long a master that is there may take for one call.
+_UNHEARD_S = 15
 # How long a master may be away between two calls: a restart, an upgrade.
 _RESTART_S = 60
 
@@ -146,22 +148,20 @@ class _Jobs:
         self._replies = {}
 
     def __enter__(self):
-        self._events = salt.utils.event.get_event(
-            "master", opts=self._opts, listen=True
-        )
-        self._events.subscribe("salt/job/")
+        self._bus = Bus(self._opts, "salt/job/")
         return self
 
     def __exit__(self, *_):
-        self._events.destroy()
+        self._bus.close()
 
     def end(self):
         """Hear no more."""
         for host in list(self._misses):
             self._settle(Reply(host, error="was not waited for.", lost=True))
-        self._events.destroy()
+        self._bus.close()
 
     def start(self, groups):
+        self._open()
         for hosts, function, arguments in groups:
             self._start(hosts, function, arguments)
 
@@ -182,6 +182,17 @@ class _Jobs:
                 Reply(host, error=f"gave no answer within {deadline_s} s.", lost=True)
             )
         return dict(sorted(self._replies.items()))
+
+    def _open(self):
+        """Wait until no answer can be missed."""
+        end = time.monotonic() + max(_UNHEARD_S, self._patience_s)
+        while not self._bus.opens(_POLL_S):
+            signals.check()
+            if time.monotonic() > end:
+                raise UnheardError(
+                    "The master does not take jobs: nobody can listen to its events in "
+                    f"{self._opts['sock_dir']}. Is salt-master running?"
+                )
 
     def _start(self, hosts, function, arguments):
         jid, known = self.publish(hosts, function, arguments)
@@ -207,7 +218,12 @@ class _Jobs:
         """Return the hosts that the master knows, or ``None`` to try once more."""
         try:
             sent = self._client.pub(
-                hosts, function, arg=argument, tgt_type="list", jid=jid, timeout=15
+                hosts,
+                function,
+                arg=argument,
+                tgt_type="list",
+                jid=jid,
+                timeout=_UNHEARD_S,
             )
         except PublishError:
             return []
@@ -220,12 +236,9 @@ class _Jobs:
         return list((sent or {}).get("minions", []))
 
     def _collect(self):
-        event = self._events.get_event(
-            wait=_POLL_S, tag="salt/job/", match_type="startswith", full=True
-        )
-        if event is None or "/ret/" not in event["tag"]:
+        tag, data = self._bus.next(_POLL_S) or ("", {})
+        if "/ret/" not in tag:
             return
-        data = event["data"]
         host, jid = data.get("id"), data.get("jid")
         if host not in self._misses:
             return
@@ -239,8 +252,8 @@ class _Jobs:
         """
         Take the answers that came to the master and not to here.
 
-        An event gets lost, or waits for the next one: Salt 3007's reading with a time
-        limit does that.
+        Salt cuts a bus that nobody reads for a minute, as while this process does
+        something else.
         """
         for jid in {self._jobs[host] for host in self._misses}:
             for host, data in self._kept(jid).items():

@@ -44,7 +44,7 @@ class Master:
         self.returners = {"local_cache.get_jid": self._get_jid}
         self.published = []
         self.refuses = None
-        self.closed = False
+        self.there, self.closed = True, False
 
     def pub(self, hosts, function, arg, tgt_type, jid, timeout):
         """Publish a job as ``LocalClient.pub`` does."""
@@ -74,26 +74,28 @@ class Master:
         self.kept.setdefault(jid, {})[host] = (moment, data)
         if not self.loses:
             tag = f"salt/job/{jid}/ret/{host}"
-            self.queue.append((moment, {"tag": tag, "data": data}))
+            self.queue.append((moment, (tag, data)))
 
     def _get_jid(self, jid):
         kept = self.kept.get(jid, {}).items()
         return {host: data for host, (moment, data) in kept if moment <= self.now}
 
-    def get_event(self, wait, tag, match_type, full):
-        """Return the next event that is due, or let ``wait`` seconds pass."""
+    def opens(self, wait_s):
+        """Tell that it is connected, or let the time pass."""
+        self.now += 0 if self.there else wait_s
+        return self.there
+
+    def next(self, wait_s):
+        """Return the next event that is due, or let the time pass."""
         due = sorted((e for e in self.queue if e[0] <= self.now), key=lambda e: e[0])
         if due:
             self.queue.remove(due[0])
             self.heard.append(due[0][1])
             return due[0][1]
-        self.now += wait
+        self.now += wait_s
         return None
 
-    def subscribe(self, tag):
-        """Do nothing: every event comes through."""
-
-    def destroy(self):
+    def close(self):
         """Remember that nobody listens any more."""
         self.closed = True
 
@@ -103,7 +105,7 @@ def master(monkeypatch):
     """The master that :class:`fleet.Fleet` speaks to."""
     found = Master()
     monkeypatch.setattr(fleet.salt.client, "LocalClient", lambda mopts: found)
-    monkeypatch.setattr(fleet.salt.utils.event, "get_event", lambda *_, **__: found)
+    monkeypatch.setattr(fleet, "Bus", lambda opts, prefix: found)
     monkeypatch.setattr(fleet.time, "monotonic", lambda: found.now)
     return found
 
@@ -111,7 +113,7 @@ def master(monkeypatch):
 @pytest.fixture
 def hosts(master):
     """The minions' calls, with this master."""
-    return fleet.Fleet({"unique_jid": True})
+    return fleet.Fleet({"unique_jid": True, "sock_dir": "run"})
 
 
 def test_call_returns_every_value(master, hosts):
@@ -328,3 +330,7 @@ def test_ask_dead_master_says_so(master, hosts):
     master.refuses = SaltReqTimeoutError("timed out")
     with pytest.raises(HolodeckError, match="Is salt-master running"):
         hosts.ask(["a"], "test.ping")
+    master.there, master.now = False, 0
+    with pytest.raises(fleet.UnheardError, match="Is salt-master running"):
+        hosts.ask(["a"], "test.ping")
+    assert 15 <= master.now < 16

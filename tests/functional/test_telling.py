@@ -2,28 +2,17 @@
 
 import dataclasses
 import json
-import multiprocessing
 
 import pytest
-import salt.transport
 import salt.utils.event
-import tornado.ioloop
+from event_bus import published
 from fake_fleet import NEW, Killed
 from fake_world import ORDER, newest, opened, served, started
-from waiting import until
 
 from holodeck_master import pushing, release, telling
 
 _KEY = ("guestbook", "demo")
 _TAG = "holodeck/release/guestbook/demo"
-
-
-def _serve(opts):
-    """Be the bus, as the master is."""
-    bus = salt.transport.ipc_publish_server("master", opts)
-    loop = tornado.ioloop.IOLoop()
-    loop.spawn_callback(bus.publisher, bus.publish_payload, io_loop=loop)
-    loop.start()
 
 
 def _heard(world):
@@ -117,20 +106,15 @@ def test_announcer_without_a_master_goes_on(tmp_path, caplog):
 def test_events_travel_on_the_bus(tmp_path):
     """Releases and pushes reach whoever listens on a real bus, by their tags."""
     opts = opened(tmp_path).opts
-    tmp_path.joinpath("run").mkdir()
-    publisher = multiprocessing.get_context("fork").Process(target=_serve, args=[opts])
-    publisher.start()
-    try:
-        until((tmp_path / "run/master_event_pull.ipc").exists, "the bus is there")
-        with salt.utils.event.get_event("master", opts=opts, listen=True) as bus:
-            facts = {"id": "guestbook.demo.1"}
-            telling.announcer(opts)(f"{_TAG}/end", facts)
-            pushing.announcer(opts, _KEY)({"line": "it is told"})
-            heard = bus.get_event(wait=20, tag="holodeck/release", full=True)
-            told = bus.get_event(wait=20, tag="holodeck/push/guestbook/demo")
-    finally:
-        publisher.terminate()
-        publisher.join()
+    with (
+        published(opts),
+        salt.utils.event.get_event("master", opts=opts, listen=True) as bus,
+    ):
+        facts = {"id": "guestbook.demo.1"}
+        telling.announcer(opts)(f"{_TAG}/end", facts)
+        pushing.announcer(opts, _KEY)({"line": "it is told"})
+        heard = bus.get_event(wait=20, tag="holodeck/release", full=True)
+        told = bus.get_event(wait=20, tag="holodeck/push/guestbook/demo")
     assert (heard["tag"], heard["data"]["id"]) == (f"{_TAG}/end", facts["id"])
     assert facts == {"id": "guestbook.demo.1"}
     assert told["line"] == "it is told"

@@ -1,0 +1,91 @@
+"""The master's events, on a real bus: whoever listens misses none."""
+
+import time
+import warnings
+
+import pytest
+import salt.config
+import salt.utils.event
+from event_bus import published
+
+from holodeck_master.bus import Bus
+
+_TAG = "salt/job/20261127/ret/"
+
+
+@pytest.fixture
+def opts(tmp_path):
+    """The options of a master whose sockets are in a folder of its own."""
+    defaults = salt.config.master_config(None)
+    return {**defaults, "sock_dir": str(tmp_path / "run")}
+
+
+@pytest.fixture
+def bus(opts):
+    """Hear the events of jobs."""
+    with published(opts):
+        found = Bus(opts, "salt/job/")
+        assert found.opens(20)
+        yield found
+        found.close()
+
+
+def test_no_event_is_lost_between_two_looks(opts, bus):
+    """Time limits that end again and again lose nothing, nor does a pause."""
+    told = [f"{_TAG}host{number}" for number in range(300)]
+    heard = []
+    with salt.utils.event.get_event("master", opts=opts, listen=False) as teller:
+        for tag in told:
+            teller.fire_event({"n": tag}, tag)
+            heard.append(bus.next(0.001))
+    heard += iter(lambda: bus.next(2), None)
+    heard = [event for event in heard if event]
+    assert [tag for tag, _ in heard] == told
+    assert all(data["n"] == tag for tag, data in heard)
+
+
+def test_other_events_are_left_out(opts, bus):
+    """What has another tag is not there, and what comes after it is."""
+    with salt.utils.event.get_event("master", opts=opts, listen=False) as teller:
+        for tag in ("salt/auth", f"{_TAG}a", "minion/refresh/b", f"{_TAG}b"):
+            teller.fire_event({}, tag)
+    assert [bus.next(20)[0] for _ in "ab"] == [f"{_TAG}a", f"{_TAG}b"]
+    assert bus.next(0.1) is None
+
+
+def test_bus_that_comes_back_is_heard_again(opts):
+    """A master that is started anew is listened to without a word."""
+    with published(opts):
+        bus = Bus(opts, "salt/job/")
+        assert bus.opens(20)
+    with (
+        published(opts),
+        salt.utils.event.get_event("master", opts=opts, listen=False) as teller,
+    ):
+        end, heard = time.monotonic() + 20, None
+        while not heard and time.monotonic() < end:
+            teller.fire_event({}, f"{_TAG}a")
+            heard = bus.next(0.2)
+        assert heard
+        bus.close()
+
+
+def test_bus_that_is_not_there_does_not_open(opts):
+    """Without a master it says so when the time is up, and can be closed."""
+    bus = Bus(opts, "salt/job/")
+    assert not bus.opens(0.1)
+    bus.close()
+
+
+def test_closed_bus_leaves_no_word(opts, recwarn, caplog, capfd):
+    """Closing, and closing again, is silent: no task of it is left to complain."""
+    warnings.simplefilter("always")
+    with published(opts):
+        for _ in range(3):
+            bus = Bus(opts, "salt/job/")
+            assert bus.opens(20)
+            bus.close()
+            bus.close()
+            del bus
+    assert not [str(w.message) for w in recwarn if "asyncio" in str(w.message)]
+    assert "pending" not in caplog.text + capfd.readouterr().err
