@@ -16,7 +16,7 @@ import functools
 import logging
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import locks, records
+from holodeck_master import ledger, locks, records
 from holodeck_master import pillar as definitions
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def ext_pillar(minion_id, pillar):
         definition = definitions.load(__opts__)
         slice_ = definitions.slice_for(minion_id, definition, memory, is_busy)
     except (HolodeckError, LookupError) as error:
-        if memory.knows(minion_id):
+        if ledger.knows(memory, minion_id):
             raise
         # A balancer in the making asks before its servers have addresses.
         level = logging.INFO if isinstance(error, LookupError) else logging.ERROR

@@ -17,6 +17,11 @@ def of(memory, name):
     return {**_EMPTY, **memory.environment(name)}
 
 
+def knows(memory, minion):
+    """Tell whether a minion was ever prepared as a host of an environment."""
+    return any(minion in of(memory, name)["prepared"] for name in memory.environments())
+
+
 def bear(memory, environment, hosts):
     """Note that machines are made for hosts, of which nothing is known that was."""
     profiles = environment.profiles()

@@ -18,7 +18,8 @@ from holodeck_io import files, lock
 from holodeck_io.errors import HolodeckError
 from holodeck_master import keyed
 
-_DIGITS = 6
+# Salt 3007's localfs lists no letter p, and no dot, that a key ends with.
+_END = "~"
 
 
 class Records:
@@ -95,8 +96,7 @@ class Records:
     def _keep(self, bank, key, value):
         self._cache.store(bank, key, value)
         file = self._home / bank / f"{key}.p"
-        # Salt's own files are renamed, and not synced: a master without power must
-        # find what its last release had said.
+        # Salt renames its files and syncs none: a loss of power would take a record.
         if self._cache.driver == "localfs" and file.is_file():
             files.sync(file)
 
@@ -202,8 +202,7 @@ class Records:
     def bundles(self):
         """Return ``{key: manifest}`` of every known bundle."""
         keys = self._cache.list("holodeck/bundles")
-        found = {key: self._read("holodeck/bundles", key) for key in keys}
-        return {key: manifest for key, manifest in found.items() if manifest}
+        return {key: found for key in keys if (found := self.bundle(key))}
 
     def forget_bundle(self, key):
         """Forget a bundle."""
@@ -221,24 +220,24 @@ class Records:
         salt-cloud was told to make; ``prepared`` those that had the base states, and
         ``joining`` the services in whose rotation one is not yet.
         """
-        return self._read("holodeck/environments", name) or {}
+        return self._read("holodeck/environments", _named(name)) or {}
 
     def environments(self):
         """Return the names of the environments that ever had hosts."""
-        return sorted(self._cache.list("holodeck/environments"))
+        return self._names("holodeck/environments")
 
     def sizes(self):
         """Return what environments were scaled to, for :mod:`holodeck.sizing`."""
-        kept = self._cache.list("holodeck/sizes")
-        return {name: self._read("holodeck/sizes", name) or {} for name in kept}
+        bank = "holodeck/sizes"
+        return {n: self._read(bank, _named(n)) or {} for n in self._names(bank)}
 
     def keep_sizes(self, environment, sizes):
         """Remember what an environment was scaled to; ``{}`` for the definition's."""
-        self._keep("holodeck/sizes", environment, sizes)
+        self._keep("holodeck/sizes", _named(environment), sizes)
 
     def generations(self):
         """Return what :meth:`generation` does of each environment that has one."""
-        return {n: self.generation(n) for n in self._cache.list("holodeck/generations")}
+        return {n: self.generation(n) for n in self._names("holodeck/generations")}
 
     def generation(self, environment):
         """
@@ -246,7 +245,7 @@ class Records:
 
         The same write that makes a release good makes its hosts the current ones.
         """
-        found = self._read("holodeck/generations", environment) or {}
+        found = self._read("holodeck/generations", _named(environment)) or {}
         record = "incoming" in found and self.find(found["incoming"]["release"])
         if record and record["status"] in {GOOD, ROLLED_BACK}:
             return generations.promoted(found, record)
@@ -254,14 +253,7 @@ class Records:
 
     def keep_generation(self, environment, generation):
         """Remember which hosts an environment has; ``{}`` for the first ones."""
-        self._keep("holodeck/generations", environment, generation)
-
-    def knows(self, minion):
-        """Tell whether a minion was ever prepared as a host of an environment."""
-        return any(
-            minion in self.environment(name).get("prepared", [])
-            for name in self.environments()
-        )
+        self._keep("holodeck/generations", _named(environment), generation)
 
     def keep_environment(self, name, **facts):
         """Remember facts about an environment's hosts."""
@@ -271,7 +263,11 @@ class Records:
         """Remember the facts that ``change`` makes of those that are known."""
         with lock.held(self._home / "holodeck" / "locks" / "environments"):
             known = self.environment(name)
-            self._keep("holodeck/environments", name, {**known, **change(known)})
+            self._keep("holodeck/environments", _named(name), known | change(known))
+
+    def _names(self, bank):
+        keys = map(str, self._cache.list(bank))
+        return sorted(key.removesuffix(_END) for key in keys if key.endswith(_END))
 
     def config_digest(self, content):
         """
@@ -292,8 +288,12 @@ def _id(service, environment, number):
     return f"{service}.{environment}.{number}"
 
 
+def _named(environment):
+    return f"{environment}{_END}"
+
+
 def _key(number):
-    return f"{number:0{_DIGITS}d}"
+    return f"{number:06d}"
 
 
 def _bank(service, environment):

@@ -126,6 +126,19 @@ def test_keep_environment_keeps_other_facts(memory):
     assert memory.addresses("elsewhere") == {}
 
 
+def test_environments_are_listed_by_their_whole_names(memory, opts):
+    """Whatever a name ends with, and whatever a death left beside it."""
+    memory.keep_environment("shop.p", prepared=["web1"])
+    memory.keep_sizes("shop", {"web": 3})
+    memory.keep_generation("pp", {"first": 3})
+    folder = Path(opts["cachedir"], "holodeck/environments")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tmpx7p").touch()
+    assert memory.environments() == ["shop.p"]
+    assert memory.sizes() == {"shop": {"web": 3}}
+    assert memory.generations() == {"pp": {"first": 3}}
+
+
 def test_config_digest_is_the_same_in_every_process(memory, opts):
     """The digest depends on content alone, not on order or process."""
     first = memory.config_digest({"a": 1, "b": {"c": 2, "d": 3}})
