@@ -8,7 +8,7 @@ import time
 import salt.utils.event
 import tornado.ioloop
 
-_POLL_S = 0.01
+_POLL_S = 0.001
 
 
 class Bus:
