@@ -258,8 +258,8 @@ def register():
     """
     Enter bundles that came as a difference into the package database.
 
-    ``dpkg -L``, ``-S``, ``-V`` and ``--purge`` know them from then on. A release
-    does this after the switch: nothing that serves waits for it.
+    ``dpkg -L``, ``-S``, ``-V`` and ``--purge`` know them from then on. A release has
+    :py:func:`prune` do it at its end: nothing that serves waits for it.
 
     Returns the packages that were entered.
 
@@ -384,7 +384,9 @@ def prune(name, keep):
     """
     Remove the bundles of ``name`` other than those to keep.
 
-    The one that runs is never removed, nor a layer that another bundle needs.
+    The one that runs is never removed, nor a layer that another bundle needs. What came
+    as a difference is entered into the package database first, as :py:func:`register`
+    does it.
 
     name
         The bundle's name.
@@ -405,6 +407,7 @@ def prune(name, keep):
         )
     staying = {_commit(commit) for commit in keep}
     with hands.exclusive():
+        hands.register(_kind())
         staying.add(hands.current(_name(name)))
         there = receipts.installed(name).get(name, [])
         doomed = [commit for commit in there if commit not in staying]

@@ -188,19 +188,21 @@ def prune(world, environment, service, keep):
     """
     Remove bundles and deployments that nothing needs; never fail a release.
 
-    ``keep`` is a list of records.
+    What stays is in each host's package database from then on. ``keep`` is a list of
+    records.
     """
     commits = [record["commit"] for record in keep]
     deployments = [record["deployment"] for record in keep]
     suite = names.suite_bundle(service)
     web, testers = environment.members("web"), environment.members("tester")
-    for hosts, function, arguments in (
-        ([*web, *testers], "bundle.register", {}),
-        (web, "webapp.prune", {"name": service, "keep": deployments}),
-        (web, "bundle.prune", {"name": service, "keep": commits}),
-        (testers, "bundle.prune", {"name": suite, "keep": commits}),
+    for groups in (
+        [
+            (web, "webapp.prune", {"name": service, "keep": deployments}),
+            (testers, "bundle.prune", {"name": suite, "keep": commits}),
+        ],
+        [(web, "bundle.prune", {"name": service, "keep": commits})],
     ):
-        replies = world.fleet.ask(hosts, function, deadline_s=120, **arguments)
+        replies = world.fleet.ask_groups(groups, deadline_s=120)
         for reply in replies.values():
             if not reply.ok:
                 world.say("prune", f"{reply.host}: {reply.error}")

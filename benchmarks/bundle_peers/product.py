@@ -58,7 +58,7 @@ def installed(manifest):
     Install a bundle as ``bundle.install`` does, its packages being here.
 
     What came whole is in the package database at the end. What came as a
-    difference is entered after a release's switch, by ``bundle.register``.
+    difference is entered after a release's switch, by ``bundle.prune``.
     """
     bundle = _read(manifest)
 

@@ -333,9 +333,6 @@ class Fleet:
             "seconds": 1,
         }
 
-    def _bundle_register(self, host):
-        return []
-
     def _webapp_prune(self, host, name, keep):
         self.pruned.append((short(host), name, keep))
 

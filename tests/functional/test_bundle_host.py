@@ -226,6 +226,15 @@ def test_dpkg_knows_a_layer(deb_host, commit):
     assert host.call("verify", "guestbook", other)["ok"]
 
 
+def test_prune_enters_what_stays(host):
+    """After it the package database knows what came as a difference too."""
+    first, second = _two(host)
+    host.call("stage", [first, second])
+    assert host.call("prune", "guestbook", [A, B]) == []
+    layers = [*first["layers"], *second["layers"]]
+    assert host.known() == sorted({layer["package"] for layer in layers})
+
+
 def test_prune_keeps_what_another_bundle_needs(host):
     """Files, packages and receipts go, but for what runs and what others need."""
     first, second = _two(host)

@@ -288,7 +288,7 @@ def test_release_prunes_to_the_retention(world):
     """Old deployments and bundles go, the current and the one before stay."""
     started(world)
     web = [row for row in world.fleet.pruned if row[0] == "web1"][-1]
-    tester = world.fleet.pruned[-1]
+    tester = [row for row in world.fleet.pruned if row[0] == "tester1"][-1]
     assert web == ("web1", "guestbook", ["new", "old"])
     assert tester == ("tester1", "guestbook-suite", ["new", "old"])
 
