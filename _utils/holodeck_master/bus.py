@@ -7,6 +7,7 @@ import time
 
 import salt.utils.event
 import tornado.ioloop
+from salt.exceptions import SaltDeserializationError
 
 _POLL_S = 0.001
 
@@ -34,9 +35,14 @@ class Bus:
     def opens(self, wait_s):
         """Tell whether it is connected, as soon as it is or when the time is up."""
         end = time.monotonic() + wait_s
-        while not self._events.subscriber.connected and time.monotonic() < end:
+        while not self._is_connected() and time.monotonic() < end:
             self._loop.run_sync(lambda: asyncio.sleep(_POLL_S))
-        return self._events.subscriber.connected
+        return self._is_connected()
+
+    def _is_connected(self):
+        # Salt's own `connected` stays true of a connection that was refused.
+        stream = self._events.subscriber._stream  # noqa: SLF001
+        return stream is not None and not stream.closed()
 
     def next(self, wait_s):
         """Return ``(tag, data)`` of the next event, ``None`` if none comes in time."""
@@ -44,9 +50,10 @@ class Bus:
             self._came.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 self._loop.run_sync(lambda: asyncio.wait_for(self._came.wait(), wait_s))
-        if not self._kept:
-            return None
-        return salt.utils.event.SaltEvent.unpack(self._kept.popleft())
+        while self._kept:
+            with contextlib.suppress(SaltDeserializationError):
+                return salt.utils.event.SaltEvent.unpack(self._kept.popleft())
+        return None
 
     def close(self):
         """Hear no more; again is harmless."""
@@ -54,11 +61,20 @@ class Bus:
             return
         self._events.destroy()
         self._events = None
-        # What has been cancelled ends now, and not with a word on the screen.
-        self._loop.run_sync(lambda: asyncio.sleep(0))
+        # A wait that was interrupted leaves a loop that ends at once: no harm.
+        with contextlib.suppress(RuntimeError):
+            self._loop.run_sync(_cancel_all)
         self._loop.close()
 
     async def _keep(self, package):
         if package.startswith(self._prefix):
             self._kept.append(package)
             self._came.set()
+
+
+async def _cancel_all():
+    """End what would complain on the screen that it was left."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
