@@ -143,14 +143,27 @@ def build(world, plan, commit, statuses, last=None):
 
 def history(world, environment, service, old, new, within_s=_RESOLVE_S):
     """Return the commits between two releases as ``[{commit, subject}]``."""
+    with history_asked(world, environment, service, old, new) as told:
+        return told(within_s)
+
+
+@contextlib.contextmanager
+def history_asked(world, environment, service, old, new):
+    """Ask for the commits meanwhile; yield what returns them within some seconds."""
     if not service.repository or not (old and new) or old == new:
-        return []
+        yield lambda _within_s: []
+        return
     builder = _builder(environment)
-    found = world.fleet.call(
-        [builder], "bundle.history", deadline_s=within_s,
-        repository=service.repository, old=old, new=new,
-    )  # fmt: skip
-    return found[builder]
+    between = {"repository": service.repository, "old": old, "new": new}
+    with world.fleet.begun([([builder], "bundle.history", between)]) as replies:
+
+        def told(within_s):
+            found = replies(within_s)
+            if not found[builder].ok:
+                raise fleet.CallFailedError("bundle.history", found)
+            return found[builder].value
+
+        yield told
 
 
 def recipes_of(world, service, platform):

@@ -4,11 +4,12 @@ import contextlib
 
 from holodeck import rollout
 from holodeck_io.errors import HolodeckError
-from holodeck_master import fleet, rotation, stages
+from holodeck_master import fleet, rotation, signals, stages
 
 # A probe ends by itself after this time, should its runner have died.
 _MOST_S = 7200
 _GRACE_S = 30
+_ENDED_S = 60
 # Below this a difference of times is noise.
 _NOISE_MS = 1
 
@@ -47,16 +48,41 @@ def end(run):
 
     Whatever goes wrong here is no release's fault.
     """
+    with ended(run):
+        pass
+
+
+@contextlib.contextmanager
+def ended(run):
+    """Do what :func:`end` does while the block does something else."""
     if "prober" not in run.record:
+        yield
         return
-    tester = run.record.pop("prober")
+    tester = run.record["prober"]
+    turn = {"name": run.plan.service.name, "turn": run.standby}
+    with contextlib.ExitStack() as asked:
+        replies = None
+        with _forgiven(run):
+            question = [([tester], "webtest.probed", turn)]
+            replies = asked.enter_context(run.world.fleet.begun(question))
+        yield
+        del run.record["prober"]
+        with _forgiven(run):
+            if replies:
+                _keep(run, tester, replies(_ENDED_S))
+
+
+@contextlib.contextmanager
+def _forgiven(run):
     try:
-        replies = run.world.fleet.ask(
-            [tester], "webtest.probed", name=run.plan.service.name, turn=run.standby
-        )
+        yield
+    except signals.InterruptedReleaseError:
+        raise
     except HolodeckError as error:
         run.world.say("rollout", f"the probe was not ended: {error}")
-        return
+
+
+def _keep(run, tester, replies):
     if replies[tester].ok and replies[tester].value:
         run.story.add(probe=replies[tester].value)
     else:

@@ -1,18 +1,21 @@
 """The report of a release: a page and JUnit XML, beside the records of this master."""
 
+import contextlib
 import logging
 from pathlib import Path
 
 from holodeck import differences, sbom
 from holodeck_io import files
 from holodeck_io.errors import HolodeckError
-from holodeck_master import building, story
+from holodeck_master import building, fleet, story
 from holodeck_master.plan import plan_for
 from holodeck_report import junit, page
 
 log = logging.getLogger(__name__)
 # A release does not wait for long for what its page would like to tell.
 _COMMITS_S = 5
+# For an answer that came meanwhile.
+_ANSWERED_S = 0.2
 _KEEP = 50
 
 
@@ -30,7 +33,7 @@ def write(world, release):
         )
     told = story.Story(world.records, release).told
     template = world.text("report.html.jinja")
-    text = page.html(template, record, told, _changes(world, record))
+    text = page.html(template, record, told, _changes(world, record, told))
     html = page_of(world, release)
     # What failed may show a page of the service.
     html.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,6 +59,30 @@ def prune(world, service, environment):
             html.unlink()
 
 
+@contextlib.contextmanager
+def commits_asked(run):
+    """
+    Ask for the commits that a release brings during the block, for its page.
+
+    Where nobody answers by its end, :func:`keep` asks again: no release waits for it.
+    """
+    record = run.record
+    environment, service = run.plan.environment, run.plan.service
+    before = record["previous"] and run.world.records.find(record["previous"])
+    with contextlib.ExitStack() as asked:
+        told = None
+        if before and environment.members("builder"):
+            place = run.world, environment, service, before["commit"]
+            with contextlib.suppress(fleet.UnheardError):
+                told = asked.enter_context(
+                    building.history_asked(*place, record["commit"])
+                )
+        yield
+        if told:
+            with contextlib.suppress(fleet.CallFailedError, fleet.UnheardError):
+                run.story.add(commits=told(_ANSWERED_S))
+
+
 def keep(world, release):
     """Write the report at the end of a release, which it never fails."""
     try:
@@ -66,7 +93,7 @@ def keep(world, release):
         log.exception("The report of %s was not written.", release)
 
 
-def _changes(world, record):
+def _changes(world, record, told):
     before = record["previous"] and world.records.find(record["previous"])
     old, new = before or {}, record
     return {
@@ -75,7 +102,7 @@ def _changes(world, record):
             old.get("settings") or {}, new.get("settings") or {}
         ),
         "packages": _packages(old.get("bundle"), new.get("bundle")),
-        "commits": _commits(world, before, record),
+        "commits": _commits(world, before, record, told),
     }
 
 
@@ -86,8 +113,10 @@ def _packages(old, new):
     return differences.packages(*(sbom.summary(bill)["packages"] for bill in bills))
 
 
-def _commits(world, before, record):
+def _commits(world, before, record, told):
     """Return the commits in between, as far as a builder is there to be asked."""
+    if "commits" in told:
+        return told["commits"]
     if not (before and record["commit"]):
         return []
     try:

@@ -14,6 +14,7 @@ from holodeck_master import (
     agreement,
     locks,
     probing,
+    reports,
     rotation,
     signals,
     stages,
@@ -32,7 +33,11 @@ _LOOK_MOST_S = 15
 
 def take_over(run):
     """Stage, roll over, and test through the balancer."""
-    with run.phase("stage"), rotation.pools_asked(run.world, run.plan) as pools:
+    with (
+        run.phase("stage"),
+        reports.commits_asked(run),
+        rotation.pools_asked(run.world, run.plan) as pools,
+    ):
         staging.stage(run)
         serving = pools(_ANSWERED_S)
     with stages.standby(run.world, run.plan, run.record) as run.standby:
@@ -42,7 +47,8 @@ def take_over(run):
             if run.test(stages.suite_on_balancers):
                 words = "the suite passed through every balancer"
                 run.world.say("balancer", words)
-            agreement.check(run)
+            with probing.ended(run):
+                agreement.check(run)
 
 
 def _roll_over(run, pools):

@@ -13,7 +13,7 @@ from web_server import serving
 
 from holodeck_http import results
 from holodeck_io.errors import HolodeckError
-from holodeck_master import release
+from holodeck_master import release, signals
 from holodeck_tester import probes
 
 
@@ -186,6 +186,19 @@ def test_probe_and_story_fail_no_release(tmp_path, monkeypatch, broken):
         monkeypatch.setattr(world.fleet, broken, fail)
     assert started(world)["status"] == "good"
     assert {host.commit for host in world.fleet.hosts.values()} == {NEW}
+
+
+def test_interruption_while_a_probe_ends_is_heeded(tmp_path, monkeypatch):
+    """Whoever ends a release then is not taken for a fault of the probe."""
+    world = served(tmp_path)
+
+    def interrupted(*_, **__):
+        monkeypatch.undo()
+        raise signals.InterruptedReleaseError("It was interrupted by SIGINT.")
+
+    monkeypatch.setattr(world.fleet, "_webtest_probed", interrupted)
+    assert started(world)["status"] == "aborted"
+    assert {host.commit for host in world.fleet.hosts.values()} == {OLD}
 
 
 def test_probe_takes_the_place_of_one_that_runs(loaded, bundle, home):

@@ -4,11 +4,11 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from fake_fleet import NEW, THIRD
+from fake_fleet import NEW, OLD, THIRD, RefusedError
 from fake_world import newest, opened, served, started
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import reports
+from holodeck_master import fleet, reports
 
 
 def _kept(world, kind="html"):
@@ -44,6 +44,36 @@ def test_report_tells_each_step_of_each_host(tmp_path):
     assert set(story["rows"]) == {
         "demo-web1", "demo-web2", "demo-web3", "demo-balancer1",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("silent", [0, 1, 2])
+def test_commits_are_asked_for_while_bundles_are_staged(tmp_path, monkeypatch, silent):
+    """A builder is asked once; one that says nothing then is asked at the end again."""
+    world, asked = served(tmp_path), []
+
+    def history(_host, repository, old, new):
+        asked.append(list(world.fleet.steps))
+        if len(asked) <= silent:
+            raise RefusedError("not now")
+        return [{"commit": new, "subject": f"{repository} from {old[:3]}"}]
+
+    monkeypatch.setattr(world.fleet, "_bundle_history", history)
+    assert started(world)["status"] == "good"
+    assert len(asked) == 1 + bool(silent)
+    assert not [step for step in asked[0] if step.startswith(("drain", "switch"))]
+    assert ("from " + OLD[:3] in _kept(world).read_text()) == (silent < len(asked))
+
+
+def test_release_without_a_builder_has_its_report(tmp_path, monkeypatch):
+    """What only a page would tell is not missed: nobody is asked, nothing fails."""
+    world = served(tmp_path)
+
+    def unheard(*_, **__):
+        raise fleet.UnheardError("The master does not take jobs.")
+
+    monkeypatch.setattr(reports.building, "history_asked", unheard)
+    assert started(world)["status"] == "good"
+    assert _kept(world).exists()
 
 
 def test_report_that_cannot_be_written_fails_no_release(tmp_path):
