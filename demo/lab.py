@@ -57,6 +57,9 @@ outputter_dirs: [{clone}/_output]
 pillar_dirs: [{clone}/_pillar]
 cloud_dirs: [{clone}/_clouds]
 
+# Where it is on, a job goes to the minions that it is for, and to no other.
+zmq_filtering: {filtering}
+
 # For releases by webhook: salt-api takes them in, the reactor looks at each.
 rest_cherrypy:
   host: {gateway}
@@ -98,6 +101,7 @@ local:
     master: {gateway}
     publish_port: {publish_port}
     master_port: {ret_port}
+    zmq_filtering: {filtering}
 """
 
 
@@ -110,6 +114,7 @@ class Lab:
     bridge: str
     prefix: str
     base_port: int
+    filtering: bool = False
 
     @property
     def conf(self):
@@ -135,6 +140,7 @@ class Lab:
             "publish_port": self.base_port, "ret_port": self.ret_port,
             "git": self.git, "api_port": self.base_port + 3,
             "push_secret": self._push_secret(),
+            "filtering": str(self.filtering).lower(),
         }  # fmt: skip
         providers = self.conf / "cloud.providers.d"
         for name in ("bin", "git", "pillar", "cache/holodeck/store"):

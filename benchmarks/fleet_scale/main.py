@@ -25,7 +25,7 @@ def main(argv):
     """Measure, print the table, and judge."""
     wanted = _arguments(argv)
     _write(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
-    with bench().standing() as laboratory:
+    with bench(filtering=wanted.filtering).standing() as laboratory:
         found = _measured(laboratory, wanted)
     if wanted.json:
         Path(wanted.json).write_text(json.dumps(found, indent=2) + "\n")
@@ -152,6 +152,7 @@ def _arguments(argv):
     parser.add_argument("--hosts", type=int, nargs="+", default=[4, 16, 64])
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--filtering", action="store_true")
     parser.add_argument("--json", default="")
     wanted = parser.parse_args(argv)
     for name in ("batch", "rounds"):

@@ -21,9 +21,9 @@ _IMAGES = CLONE / "cloud.images.d"
 class Laboratory:
     """The demo's own laboratory under another name, as tests talk to it."""
 
-    def __init__(self, name, bridge, prefix, base_port):
+    def __init__(self, name, bridge, prefix, base_port, **more):
         home = CLONE / f".{name}"
-        self.lab = Lab(name, home, bridge, prefix, base_port)
+        self.lab = Lab(name, home, bridge, prefix, base_port, **more)
         self.repository = Repository(home)
 
     def clear(self):
@@ -179,9 +179,9 @@ class Laboratory:
         return self.repository.commit(branch)
 
 
-def bench():
+def bench(**more):
     """Return the laboratory that benchmarks have, one of them at a time."""
-    return Laboratory("bench", "hd-bench0", "10.80.0", 27505)
+    return Laboratory("bench", "hd-bench0", "10.80.0", 27505, **more)
 
 
 def leftovers(home):
