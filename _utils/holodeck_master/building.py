@@ -158,10 +158,7 @@ def history_asked(world, environment, service, old, new):
     with world.fleet.begun([([builder], "bundle.history", between)]) as replies:
 
         def told(within_s):
-            found = replies(within_s)
-            if not found[builder].ok:
-                raise fleet.CallFailedError("bundle.history", found)
-            return found[builder].value
+            return fleet.values("bundle.history", replies(within_s))[builder]
 
         yield told
 

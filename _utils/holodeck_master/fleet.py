@@ -55,6 +55,17 @@ class CallFailedError(HolodeckError):
         super().__init__("\n".join(shown))
 
 
+def values(function, replies):
+    """
+    Return ``{host: value}`` of replies.
+
+    Raises :class:`CallFailedError` naming each host that failed or was lost.
+    """
+    if not all(reply.ok for reply in replies.values()):
+        raise CallFailedError(function, replies)
+    return {host: reply.value for host, reply in replies.items()}
+
+
 class Fleet:
     """The minions of this master."""
 
@@ -79,11 +90,8 @@ class Fleet:
         groups
             ``[(hosts, function, arguments), …]``, no host in two of them.
         """
-        replies = self.ask_groups(groups, deadline_s)
-        if not all(reply.ok for reply in replies.values()):
-            functions = dict.fromkeys(function for _, function, _ in groups)
-            raise CallFailedError(" and ".join(functions), replies)
-        return {host: reply.value for host, reply in replies.items()}
+        functions = dict.fromkeys(function for _, function, _ in groups)
+        return values(" and ".join(functions), self.ask_groups(groups, deadline_s))
 
     def ask(self, hosts, function, deadline_s=60, **arguments):
         """Return ``{host: Reply}``, one for each host of the list."""

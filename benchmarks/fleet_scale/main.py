@@ -114,7 +114,7 @@ def _judged(found, wanted):
         ),
         "one other program, s": (lambda _, row: row["floor_s"], "{:.2f}"),
         "  … batches to it": (
-            lambda hosts, row: _per_batch(hosts, row, wanted.batch) / row["floor_s"],
+            lambda hosts, row: _to_floor(hosts, row, wanted.batch),
             "{:.2f}",
         ),
         "master's processor, s": (lambda _, row: row["master_cpu_s"], "{:.1f}"),
@@ -137,10 +137,7 @@ def _judged(found, wanted):
         _write(f"{name:<26}{shown}")
     _write(f"load {os.getloadavg()[0]:.1f} after")
     grown = [
-        _grown(
-            found,
-            lambda hosts, row: _per_batch(hosts, row, wanted.batch) / row["floor_s"],
-        ),
+        _grown(found, lambda hosts, row: _to_floor(hosts, row, wanted.batch)),
         _grown(found, lambda hosts, row: row["cpu_s"] / hosts),
     ]
     for ratio, name in zip(
@@ -158,6 +155,10 @@ def _judged(found, wanted):
 
 def _per_batch(hosts, row, batch):
     return row["phases"]["rollout"] / math.ceil(hosts / batch)
+
+
+def _to_floor(hosts, row, batch):
+    return _per_batch(hosts, row, batch) / row["floor_s"]
 
 
 def _grown(found, value):
