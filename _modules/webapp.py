@@ -221,14 +221,17 @@ def remove(name):
         return deployments.remove(_name(name))
 
 
-def prune(name, keep):
+def prune(name, keep, commits=None):
     """
     Remove the deployments of a service but the current one and those to keep.
 
     keep
         Names of deployments that stay.
+    commits
+        Prune the service's bundles too, but for these full commit ids, as
+        :py:func:`bundle.prune` does it.
 
-    Returns the removed names.
+    Returns the removed names, of deployments and of packages.
 
     CLI Example:
 
@@ -237,7 +240,11 @@ def prune(name, keep):
         salt 'web1' webapp.prune guestbook keep='["4f2c1e9d0a1b-9c3e1f00aa11"]'
     """
     with errors.of_disk(f"Old configurations of {name}"):
-        return deployments.prune(_name(name), keep)
+        removed = deployments.prune(_name(name), keep)
+    # What a deployment stands on goes after it.
+    if commits is not None:
+        removed += __salt__["bundle.prune"](name, commits)
+    return removed
 
 
 def _name(value):

@@ -195,17 +195,14 @@ def prune(world, environment, service, keep):
     deployments = [record["deployment"] for record in keep]
     suite = names.suite_bundle(service)
     web, testers = environment.members("web"), environment.members("tester")
-    for groups in (
-        [
-            (web, "webapp.prune", {"name": service, "keep": deployments}),
-            (testers, "bundle.prune", {"name": suite, "keep": commits}),
-        ],
-        [(web, "bundle.prune", {"name": service, "keep": commits})],
-    ):
-        replies = world.fleet.ask_groups(groups, deadline_s=120)
-        for reply in replies.values():
-            if not reply.ok:
-                world.say("prune", f"{reply.host}: {reply.error}")
+    kept = {"name": service, "keep": deployments, "commits": commits}
+    groups = [
+        (web, "webapp.prune", kept),
+        (testers, "bundle.prune", {"name": suite, "keep": commits}),
+    ]
+    for reply in world.fleet.ask_groups(groups, deadline_s=120).values():
+        if not reply.ok:
+            world.say("prune", f"{reply.host}: {reply.error}")
 
 
 def _suite(world, plan, code, dealt):

@@ -50,7 +50,7 @@ class Host:
         loaded = salt.loader.minion_mods(opts, utils=salt.loader.utils(opts))
         loaded.pack["__salt__"] = {
             "pkg.install": self._pkg_install,
-            "fpm.package": loaded["fpm.package"],
+            **{name: loaded[name] for name in ("fpm.package", "bundle.prune")},
         }
         # Each loader has a module of its own.
         module = loaded["bundle.install"].func.__globals__
@@ -168,6 +168,7 @@ def _redirect(home, patch):
     patch.setattr(names, "_BASE", names.re.compile(places))
     patch.setattr(names, "PREFIX", prefix)
     patch.setattr(names, "STATE", str(home / "state"))
+    patch.setattr(names, "CONFIG", str(home / "etc"))
     patch.setattr(downloads, "HOME", home / "downloads")
     patch.setattr(receipts, "RECEIPTS", home / "receipts")
     patch.setattr(signing, "KEYRING", home / "keyring.gpg")

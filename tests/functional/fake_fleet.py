@@ -56,6 +56,7 @@ class Fleet:
     steps: list = field(default_factory=list)
     dangers: list = field(default_factory=list)
     pruned: list = field(default_factory=list)
+    deployments_kept: dict = field(default_factory=dict)
     applied: list = field(default_factory=list)
     listening: int = 0
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
@@ -333,8 +334,9 @@ class Fleet:
             "seconds": 1,
         }
 
-    def _webapp_prune(self, host, name, keep):
-        self.pruned.append((short(host), name, keep))
+    def _webapp_prune(self, host, name, keep, commits):
+        self.deployments_kept[short(host)] = keep
+        self._bundle_prune(host, name, commits)
 
     def _bundle_prune(self, host, name, keep):
         self.pruned.append((short(host), name, [LABELS[c] for c in keep]))

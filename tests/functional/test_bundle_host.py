@@ -235,6 +235,23 @@ def test_prune_enters_what_stays(host):
     assert host.known() == sorted({layer["package"] for layer in layers})
 
 
+def test_prune_of_a_service_takes_configurations_and_bundles(deb_host):
+    """One call removes what is not kept of both; the bundles where they are named."""
+    host = deb_host
+    for made in _two(host):
+        host.install(made)
+    for deployment in ("a-1", "b-1"):
+        home = Path(names.CONFIG, "guestbook", deployment)
+        home.mkdir(parents=True)
+        (home / "deployment.json").touch()
+    prune = host.functions["webapp.prune"]
+    assert prune("guestbook", ["b-1"]) == ["a-1"]
+    assert host.call("list") == {"guestbook": [A, B]}
+    gone = names.app_package("guestbook", A)
+    assert prune("guestbook", ["b-1"], commits=[B]) == [gone]
+    assert host.call("list") == {"guestbook": [B]}
+
+
 def test_prune_keeps_what_another_bundle_needs(host):
     """Files, packages and receipts go, but for what runs and what others need."""
     first, second = _two(host)

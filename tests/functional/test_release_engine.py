@@ -288,6 +288,9 @@ def test_release_prunes_to_the_retention(world):
     """Old deployments and bundles go, the current and the one before stay."""
     started(world)
     web = [row for row in world.fleet.pruned if row[0] == "web1"][-1]
+    history = world.records.history("guestbook", "demo")
+    kept = [record["deployment"] for record in history]
+    assert world.fleet.deployments_kept["web1"] == kept
     tester = [row for row in world.fleet.pruned if row[0] == "tester1"][-1]
     assert web == ("web1", "guestbook", ["new", "old"])
     assert tester == ("tester1", "guestbook-suite", ["new", "old"])
