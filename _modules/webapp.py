@@ -13,7 +13,7 @@ from salt.exceptions import SaltInvocationError
 
 from holodeck import names, units
 from holodeck_io import errors, pack, pillar
-from holodeck_webapp import deployments, health
+from holodeck_webapp import deployments, health, last_words
 
 __func_alias__ = {"health_": "health"}
 
@@ -142,6 +142,26 @@ def refusal(name, path):
     return health.refusal(deployments.summary(name, _current(name)), path)
 
 
+def written(name, lines=40):
+    """
+    Return what a service has written since its last switch, without its settings.
+
+    It ends with the first line that names a cause, an exception's last one, where there
+    is such a line.
+
+    lines
+        So many at most.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.written guestbook
+    """
+    summary = deployments.summary(name, _current(name))
+    return last_words.of_fault(summary, deployments.switched_at(name), lines)
+
+
 def current(name):
     """
     Return the summary of the deployment that is current, or ``None``.
@@ -229,7 +249,7 @@ def prune(name, keep, commits=None):
         Names of deployments that stay.
     commits
         Prune the service's bundles too, but for these full commit ids, as
-        :py:func:`bundle.prune` does it.
+        ``bundle.prune`` does it.
 
     Returns the removed names, of deployments and of packages.
 

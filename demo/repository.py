@@ -20,7 +20,7 @@ _BROKEN = """
     @app.before_request
     def fail():
         if request.path != "/healthz":
-            abort(500)
+            raise RuntimeError("no pages today")
 """
 
 

@@ -55,14 +55,15 @@ class CallFailedError(HolodeckError):
         super().__init__("\n".join(shown))
 
 
-def values(function, replies):
-    """
-    Return ``{host: value}`` of replies.
-
-    Raises :class:`CallFailedError` naming each host that failed or was lost.
-    """
+def check(function, replies):
+    """Raise :class:`CallFailedError` naming each host that failed or was lost."""
     if not all(reply.ok for reply in replies.values()):
         raise CallFailedError(function, replies)
+
+
+def values(function, replies):
+    """Return ``{host: value}`` of replies; raise as :func:`check` does."""
+    check(function, replies)
     return {host: reply.value for host, reply in replies.items()}
 
 
@@ -185,10 +186,9 @@ class _Jobs:
                 self._drop_lost()
                 self._probe()
                 probe_at = time.monotonic() + self._every_s
+        error = f"gave no answer within {deadline_s} s."
         for host in list(self._misses):
-            self._settle(
-                Reply(host, error=f"gave no answer within {deadline_s} s.", lost=True)
-            )
+            self._settle(Reply(host, error=error, lost=True))
         return dict(sorted(self._replies.items()))
 
     def _open(self):

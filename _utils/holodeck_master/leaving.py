@@ -164,8 +164,7 @@ def _give_up_addresses(world, balancers):
         balancers, "balancer.leave", _LEAVE_S + _GRACE_S, timeout_s=_LEAVE_S
     )
     heard = {name: reply for name, reply in replies.items() if not reply.lost}
-    if not all(reply.ok for reply in heard.values()):
-        raise fleet.CallFailedError("balancer.leave", heard)
+    fleet.check("balancer.leave", heard)
 
 
 def _of_role(hosts, role):

@@ -41,8 +41,7 @@ def leave(world, plan, hosts, *, floor, come_what_may=False):
     replies = ask_balancers(world, plan)
     heard = {name: reply for name, reply in replies.items() if not reply.lost}
     heard = heard if come_what_may else replies
-    if not all(reply.ok for reply in heard.values()):
-        raise fleet.CallFailedError("balancer.status", heard)
+    fleet.check("balancer.status", heard)
     there = {
         name: {host for host in hosts if _is_inside(plan, reply, host)}
         for name, reply in heard.items()
@@ -108,8 +107,7 @@ def serving_each(world, plan):
     Raises :class:`~holodeck_master.fleet.CallFailedError` when one does not answer.
     """
     replies = ask_balancers(world, plan)
-    if not all(reply.ok for reply in replies.values()):
-        raise fleet.CallFailedError("balancer.status", replies)
+    fleet.check("balancer.status", replies)
     return {balancer: serving(plan, reply) for balancer, reply in replies.items()}
 
 
@@ -186,6 +184,5 @@ def _balance(world, plan, verb, hosts, timeout_s, without_lost, **more):
     )  # fmt: skip
     answers = {b: reply for b, reply in replies.items() if not reply.lost}
     heard = answers if without_lost and answers else replies
-    if not all(reply.ok for reply in heard.values()):
-        raise fleet.CallFailedError(function, heard)
+    fleet.check(function, heard)
     return sorted(set(replies) - set(heard))

@@ -124,6 +124,12 @@ def last_turn(service):
     return int(mark.read_text(encoding="ascii")) if mark.is_file() else 0
 
 
+def switched_at(service):
+    """Return the moment of the last switch by this host's clock, or ``None``."""
+    mark = Path(names.STATE, "turns", service)
+    return mark.stat().st_mtime if mark.is_file() else None
+
+
 def activate(summary, deployment):
     """
     Make a deployment current and restart its processes.

@@ -20,6 +20,8 @@ _COMES_AND_GOES = re.compile(
     r"(?:Start(?:ing|ed)|Stopp(?:ing|ed)) .* at [0-9a-f]{12}\.+"
     r"|\S+: (?:Scheduled restart job, |Deactivated successfully|Consumed ).*"
 )
+# Each frame of a traceback has it; what comes after says enough.
+_LIBRARY = re.compile(r"/opt/holodeck/[^/\s]+/[^/\s]+/lib/python3\.\d+/site-packages/")
 # A client's port is another one each time.
 _CLIENT = re.compile(r"\b(\d+(?:\.\d+){3}):\d+\b")
 
@@ -32,10 +34,29 @@ def of(summary, since):
         The moment of the switch: what the processes before wrote is of no interest.
         ``None`` for whatever is there.
     """
+    return "\n".join(_written(summary, since)[-_LAST:])
+
+
+def of_fault(summary, since, lines):
+    """
+    Return what the units wrote up to the first line that names a cause.
+
+    Where there is none it is what they wrote last.
+
+    lines
+        So many at most.
+    """
+    written = _written(summary, since)
+    ends = (n for n, line in enumerate(written, 1) if _CAUSE.match(line))
+    return "\n".join(written[: next(ends, None)][-lines:])
+
+
+def _written(summary, since):
     text = "\n".join(systemd.journal(unit, since) for unit in summary["units"])
     lines = masking.mask(text, deployments.secrets(summary)).splitlines()
+    lines = [_LIBRARY.sub("", line) for line in lines]
     own = [line for line in lines if not _COMES_AND_GOES.fullmatch(line)]
-    return "\n".join(_collapsed(own)[-_LAST:])
+    return _collapsed(own)
 
 
 def cause(words):

@@ -57,6 +57,8 @@ class Fleet:
     dangers: list = field(default_factory=list)
     pruned: list = field(default_factory=list)
     deployments_kept: dict = field(default_factory=dict)
+    failing: frozenset = frozenset()
+    wrote: str = ""
     applied: list = field(default_factory=list)
     listening: int = 0
     hosts: dict = field(default_factory=lambda: {name: Host() for name in WEB})
@@ -286,6 +288,11 @@ class Fleet:
     def _webapp_refusal(self, host, name, path):
         return None
 
+    def _webapp_written(self, host, name, lines):
+        if fault := self.faults.pop(f"written {short(host)}", None):
+            raise RefusedError(fault)
+        return self.wrote
+
     def _webapp_remove(self, host, name):
         self.hosts[host].commit = None
         return True
@@ -298,11 +305,10 @@ class Fleet:
                 self.hosts[target].passed.add(self.hosts[target].runs)
         counts = {"collected": 1, "passed": 1, "skipped": 0, "failed": 0, "error": 0,
                   "total": 1}  # fmt: skip
+        ends = {n: "failed" if n in self.failing else "passed" for n in targets}
         return {
             "ok": True,
-            "targets": {
-                name: {"state": "passed", "counts": counts} for name in targets
-            },
+            "targets": {n: {"state": ends[n], "counts": counts} for n in targets},
         }
 
     def _webtest_stand_by(self, host, name, commit, standby, mark):

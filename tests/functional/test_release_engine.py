@@ -231,6 +231,24 @@ def test_release_asks_again_what_a_builder_could_not_say_at_first(world):
     assert world.fleet.steps.count("resolve main") == 2
 
 
+@pytest.mark.parametrize("wrote", ["Traceback:\nValueError: no", ""])
+def test_failed_suite_tells_what_the_host_wrote(world, wrote):
+    """The reason ends with the service's own words, where it had any."""
+    world.fleet.failing, world.fleet.wrote = frozenset({"demo-web2"}), wrote
+    lines = started(world)["reason"].splitlines()
+    assert lines[0] == "The suite did not pass."
+    shown = ["demo-web2 wrote:", *(f"  {line}" for line in wrote.splitlines())]
+    assert lines[2:] == (shown if wrote else [])
+
+
+def test_silent_host_keeps_no_suite_from_failing(world):
+    """Where nobody tells what was written, the reason is the suite's alone."""
+    world.fleet.failing = frozenset({"demo-web2"})
+    world.fleet.faults["written web2"] = "host is gone"
+    record = started(world)
+    assert (record["status"], len(record["reason"].splitlines())) == ("bad", 2)
+
+
 def test_release_has_the_suite_ready_as_long_as_it_rolls(world):
     """Testers import what it needs once; nothing stands by afterwards."""
     seen = []

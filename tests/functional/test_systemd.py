@@ -15,7 +15,7 @@ from waiting import free_port
 from holodeck import names, units
 from holodeck_io import process, systemd
 from holodeck_io.errors import HolodeckError
-from holodeck_webapp import deployments, health
+from holodeck_webapp import deployments, health, last_words
 
 COMMIT = "0" * 40
 _UNITS = ["holodeck-guestbook.web.service", "holodeck-guestbook.worker.service"]
@@ -95,6 +95,24 @@ def test_wait_names_the_exception_first(sick):
     first = _reason(summary).splitlines()[0]
     assert first.startswith("guestbook 000000000000 is not healthy")
     assert first.endswith(": app.errors.NoKeyError: a")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("up\nTraceback:\n  File x\na.NoKeyError: no\nGET /",
+         "Traceback:\n  File x\na.NoKeyError: no"),
+        ('  File "/opt/holodeck/guestbook/000/lib/python3.11/site-packages/a/b.py"',
+         '  File "a/b.py"'),
+        ("one\ntwo\nthree\npostgres://u:p@ss w0rd@db", "two\nthree\n******"),
+    ],
+    ids=["a cause", "a place", "none"],
+)  # fmt: skip
+def test_written_ends_with_the_first_cause(sick, said, told):
+    """What explains a failed suite is not buried by what was written after it."""
+    summary, say = sick
+    say(said)
+    assert last_words.of_fault(summary, None, lines=3) == told
 
 
 _AT = "guestbook web at 000000000000."

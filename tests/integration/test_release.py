@@ -95,6 +95,8 @@ def test_bad_commit_never_meets_a_user(at_main, branch, reason):
         time.sleep(1)
     assert (code, record["status"]) == (1, "bad")
     assert reason in record["reason"]
+    # Both are told with the service's own words.
+    assert re.search(r"^ *\w+Error: ", record["reason"], re.MULTILINE)
     assert not probe.tally.failed
     assert set(probe.tally.commits) == {at_main.commit("main")}
     assert not any(row["drift"] for row in at_main.hosts().values())

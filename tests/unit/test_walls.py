@@ -23,6 +23,7 @@ _LINES = 300
 # Longer than they want to be, and why that is borne.
 _LONG = {
     "_modules/bundle.py": "a third is docstrings that Salt shows on the CLI",
+    "_modules/webapp.py": "a third is docstrings that Salt shows on the CLI",
     "_modules/webtest.py": "a third is docstrings that Salt shows on the CLI",
     "_runners/holodeck.py": "a third is docstrings that Salt shows on the CLI",
     "_output/holodeck.py": "Salt loads an outputter alone, from one file",
