@@ -384,9 +384,9 @@ def prune(name, keep):
     """
     Remove the bundles of ``name`` other than those to keep.
 
-    The one that runs is never removed, nor a layer that another bundle needs. What came
-    as a difference is entered into the package database first, as :py:func:`register`
-    does it.
+    The one that runs is never removed, nor a layer that another bundle needs. What
+    stays and came as a difference is entered into the package database, as
+    :py:func:`register` does it.
 
     name
         The bundle's name.
@@ -407,11 +407,13 @@ def prune(name, keep):
         )
     staying = {_commit(commit) for commit in keep}
     with hands.exclusive():
-        hands.register(_kind())
         staying.add(hands.current(_name(name)))
         there = receipts.installed(name).get(name, [])
         doomed = [commit for commit in there if commit not in staying]
-        return hands.remove(name, doomed, _kind(), keep)
+        removed = hands.remove(name, doomed, _kind(), keep)
+        # Last: where the disk is full this makes room.
+        hands.register(_kind())
+    return removed
 
 
 def _installed(name, commit):

@@ -9,7 +9,7 @@ from holodeck_master import fleet, rotation, signals, stages
 # A probe ends by itself after this time, should its runner have died.
 _MOST_S = 7200
 _GRACE_S = 30
-_ENDED_S = 60
+_ENDED_S, _FAILED_S = 60, 2
 # Below this a difference of times is noise.
 _NOISE_MS = 1
 
@@ -54,7 +54,12 @@ def end(run):
 
 @contextlib.contextmanager
 def ended(run):
-    """Do what :func:`end` does while the block does something else."""
+    """
+    Do what :func:`end` does while the block does something else.
+
+    The tester tells what it saw once, also when the block fails; nobody on the way back
+    waits for it then.
+    """
     if "prober" not in run.record:
         yield
         return
@@ -65,11 +70,15 @@ def ended(run):
         with _forgiven(run):
             question = [([tester], "webtest.probed", turn)]
             replies = asked.enter_context(run.world.fleet.begun(question))
-        yield
-        del run.record["prober"]
-        with _forgiven(run):
-            if replies:
-                _keep(run, tester, replies(_ENDED_S))
+        seconds = _FAILED_S
+        try:
+            yield
+            seconds = _ENDED_S
+        finally:
+            with _forgiven(run):
+                if replies:
+                    _keep(run, tester, replies(seconds))
+            del run.record["prober"]
 
 
 @contextlib.contextmanager

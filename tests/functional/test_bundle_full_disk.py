@@ -64,6 +64,24 @@ def _fill_up(disk, works, monkeypatch, make):
     assert host.leftovers() == []
 
 
+def test_prune_makes_room_on_a_full_disk(tmp_path, monkeypatch):
+    """What a bad release left goes, although nothing more can be written."""
+    disk, works = tmp_path / "disk", tmp_path / "works"
+    disk.mkdir()
+    on_disk(disk, f"size={_DISK_B}", lambda: _make_room(disk, works, monkeypatch))
+
+
+def _make_room(disk, works, monkeypatch):
+    host = Host(disk, monkeypatch, works=works)
+    deps = host.deps()
+    first = host.app(A, "first", deps)
+    host.install(bundle(A, deps, first))
+    host.install(_difference(host, deps, first))
+    _leave(disk, 0)
+    assert host.call("prune", "guestbook", [A]) != []
+    assert host.call("list") == {"guestbook": [A]}
+
+
 def _refusal(host, new):
     try:
         host.install(new)

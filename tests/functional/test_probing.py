@@ -7,7 +7,7 @@ import time
 
 import pytest
 from fake_fleet import NEW, OLD, Killed
-from fake_world import ORDER, served, started, steps
+from fake_world import ORDER, hearing, newest, served, started, steps
 from tester import COMMIT, bundle, given, loaded, run, target
 from web_server import serving
 
@@ -42,6 +42,19 @@ def test_probe_lasts_as_long_as_the_rollout(tmp_path):
     assert (asked["paths"], asked["per_second"]) == (["/"], 10)
     assert [each["name"] for each in asked["targets"]] == ["demo-balancer1"]
     assert world.records.story(record["id"])["probe"] == [[100, 10, 0, 2.5]]
+
+
+def test_probe_of_a_release_that_fails_at_last_is_told(tmp_path):
+    """What users met stands in the report, also where the last look finds a fault."""
+    world = served(tmp_path)
+
+    def meddle():
+        world.fleet.hosts["demo-web2"].commit = OLD
+
+    record = started(hearing(world, "the suite passed through", meddle))
+    assert record["status"] == "bad"
+    assert world.records.story(record["id"])["probe"] == [[100, 10, 0, 2.5]]
+    assert "prober" not in newest(world)
 
 
 def test_probe_can_be_left_out(tmp_path):
