@@ -33,32 +33,46 @@ def names(folder):
 
 
 def load(folder, name):
-    """Read the definition ``name`` in ``folder``; raise if it is absent or faulty."""
+    """
+    Read the definition ``name`` in ``folder``; raise if it is absent or faulty.
+
+    One that is ``like`` another has that one's pins, and its keys but for those that it
+    has itself.
+    """
+    data, like = _read(folder, name), None
+    if isinstance(data, dict) and (like := data.pop("like", None)):
+        # That one is like none: the key would be a fault.
+        data = {**_read(folder, like), **data}
+    if problems := faults(data):
+        path = Path(folder, f"{name}.conf")
+        raise HolodeckError(f"image: {path} is faulty: {'; '.join(problems)}.")
+    files = [each["pins"] for each in data["environments"]]
+    files += [data["build_pins"]] if files else []
+    pins = {file: Path(folder, like or name, file).read_text() for file in files}
+    return Definition(name=name, data=data, pins=pins)
+
+
+def _read(folder, name):
     path = Path(folder) / f"{name}.conf"
     if not path.is_file():
         known = ", ".join(names(folder)) or "none"
         raise HolodeckError(
             f"image: {name!r} is not defined in {folder}; defined are: {known}."
         )
-    data = yaml.safe_load(path.read_text())
-    problems = faults(data)
-    if problems:
-        raise HolodeckError(f"image: {path} is faulty: {'; '.join(problems)}.")
-    files = [each["pins"] for each in data["environments"]]
-    files += [data["build_pins"]] if files else []
-    pins = {file: (path.parent / name / file).read_text() for file in files}
-    return Definition(name=name, data=data, pins=pins)
+    return yaml.safe_load(path.read_text())
 
 
 def faults(data):
     """Return what is wrong with a definition's ``data``, all of it."""
     if not isinstance(data, dict):
         return ["it should be a mapping"]
-    known = {*_LISTS, *_TEXTS, "files"}
+    known = {*_LISTS, *_TEXTS, "files", "mirror"}
     found = [f"{key}: should not be there" for key in sorted(set(data) - known)]
     # Without an environment there is nothing that pins could be of.
     texts = _TEXTS if data.get("environments") else ("suite",)
     found += [f"{key}: should be a text" for key in texts if not _is(data, key, str)]
+    if not isinstance(data.get("mirror", ""), str):
+        found.append("mirror: should be a text")
     found += [f"{key}: should be a list" for key in _LISTS if not _is(data, key, list)]
     if not _is(data, "files", dict):
         found.append("files: should be a mapping of path to content")

@@ -1,6 +1,7 @@
 """What an image is made of, and the name of its content."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -31,6 +32,27 @@ def test_load_of_a_faulty_file(tmp_path):
         HolodeckError, match=r"pakages: should not.*suite: .*packages: should be a list"
     ):
         definition.load(tmp_path, "bad")
+
+
+def test_load_of_an_image_that_is_like_another(bookworm, tmp_path):
+    """It has the other's keys and pins, and its own suite and mirror."""
+    shutil.copytree(IMAGES, tmp_path, dirs_exist_ok=True)
+    own = {"suite": "sid", "mirror": "http://deb.example.org/debian"}
+    (tmp_path / "sid.conf").write_text(yaml.safe_dump({"like": "bookworm", **own}))
+    sid = definition.load(tmp_path, "sid")
+    assert (sid.data, sid.pins) == ({**bookworm.data, **own}, bookworm.pins)
+    assert definition.bootstrap_argv(sid, "/x")[-3:] == ["sid", "/x", own["mirror"]]
+
+
+@pytest.mark.parametrize(
+    ("like", "reason"),
+    [("woody", "'woody' is not defined"), ("odd", "like: should not be there")],
+)
+def test_load_of_an_image_that_is_like_none(tmp_path, like, reason):
+    """Like what is not there, or like itself: refused with the reason."""
+    (tmp_path / "odd.conf").write_text(yaml.safe_dump({"like": like, "suite": "sid"}))
+    with pytest.raises(HolodeckError, match=reason):
+        definition.load(tmp_path, "odd")
 
 
 def test_load_of_an_image_without_environments():
