@@ -21,7 +21,8 @@ _UMASK = 0o022
 # Seconds that another user of dpkg may take; an upgrade of a host is one.
 LOCK_S = 300
 _POLL_S = 0.5
-_LOCKED = "locked by another process"
+# Of whom: "another process" by Debian 12's dpkg, the program by Debian 13's.
+_LOCKED = "lock was locked by "
 _MODES = (0o755, 0o644)
 
 
