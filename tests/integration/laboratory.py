@@ -21,7 +21,8 @@ _IMAGES = CLONE / "cloud.images.d"
 class Laboratory:
     """The demo's own laboratory under another name, as tests talk to it."""
 
-    def __init__(self, name, bridge, prefix, base_port, **more):
+    def __init__(self, name, bridge, prefix, base_port, image="bookworm", **more):
+        self._image = image
         home = CLONE / f".{name}"
         self.lab = Lab(name, home, bridge, prefix, base_port, **more)
         self.repository = Repository(home)
@@ -49,6 +50,7 @@ class Laboratory:
     def open(self):
         """Start: a master, a git server, and no host yet."""
         self.lab.configure()
+        self._change_profiles("image: bookworm", f"image: {self._image}")
         self._give_hosts_this_salt()
         shutil.copytree(CLONE / "pillar", self.lab.home / "pillar", dirs_exist_ok=True)
         self.lab.start()
@@ -63,12 +65,16 @@ class Laboratory:
         # Each job's process waits in vain there, as docs/install.rst tells.
         provider = self.lab.conf / "cloud.providers.d/local.conf"
         provider.write_text(f"{provider.read_text()}    return_retry_tries: 1\n")
-        profiles = self.lab.conf / "cloud.profiles.d/local.conf"
-        text = profiles.read_text().replace("size: small", "memory_mb: 1024")
-        profiles.unlink()
-        profiles.write_text(text)
+        self._change_profiles("size: small", "memory_mb: 1024")
         own = self.own_images()
         shutil.copy(own / pins, own / "bookworm/salt.txt")
+
+    def _change_profiles(self, old, new):
+        profiles = self.lab.conf / "cloud.profiles.d/local.conf"
+        text = profiles.read_text().replace(old, new)
+        # A link to the pack's own.
+        profiles.unlink()
+        profiles.write_text(text)
 
     def own_images(self):
         """Let hosts be made of definitions in a folder of their own; return that."""
