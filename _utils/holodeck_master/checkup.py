@@ -14,6 +14,8 @@ _ASK_S = 40
 _ROOM_MB = 500
 # A report's times would lie, and the way of a record's; TLS is less patient still.
 _SKEW_S = 30
+# docs/install.rst tells of their fault, and what it needs.
+_WAITING = ("3007.15", "3007.16", "3007.17")
 # Where bundles are on a host, and packages on their way there.
 _FOLDERS = ("/opt/holodeck", "/var/cache/salt")
 _TOOLS = {
@@ -92,6 +94,7 @@ def _of_hosts(world, environment):
     heard = [host for host, reply in replies.items() if not reply.lost]
     if heard:
         yield from _of_platforms(environment, replies)
+        yield from _of_salt(world, heard)
         yield from _of_clocks(world, heard)
         yield from _of_disks(world, heard)
         yield from _of_tools(world, environment, set(heard) & set(known["prepared"]))
@@ -108,6 +111,25 @@ def _of_platforms(environment, replies):
             platform_of(told, hosts)
     except HolodeckError as error:
         yield environment.name, str(error)
+
+
+def _of_salt(world, hosts):
+    """In some versions each job's process stays, and waits for nothing."""
+    told = world.fleet.ask(hosts, "grains.get", _ASK_S, key="saltversion")
+    faulty = {host: r.value for host, r in told.items() if r.value in _WAITING}
+    if not faulty:
+        return
+    asked = faulty, "config.get", _ASK_S
+    for host, reply in world.fleet.ask(*asked, key="return_retry_tries").items():
+        if reply.ok and reply.value != 1:
+            yield (
+                host,
+                (
+                    f"Salt {faulty[host]}: each job's process stays for 30 s, with its "
+                    "memory; the minion wants `return_retry_tries: 1` in its "
+                    "configuration, and 1 GB"
+                ),
+            )
 
 
 def _of_clocks(world, hosts):

@@ -132,6 +132,8 @@ class Minions(Fleet):
 
     machines: set = field(default_factory=set)
     skews: dict = field(default_factory=dict)
+    versions: dict = field(default_factory=dict)
+    tries: dict = field(default_factory=dict)
     free_kb: dict = field(default_factory=dict)
     lacking: dict = field(default_factory=dict)
     folders: set = field(default_factory=set)
@@ -198,7 +200,12 @@ class Minions(Fleet):
     def _cmd_has_exec(self, host, cmd):
         return cmd not in self.lacking.get(host, ())
 
+    def _config_get(self, host, key):
+        return self.tries.get(host, 3)
+
     def _grains_get(self, host, key):
+        if key == "saltversion":
+            return self.versions.get(host, "3008.3")
         number = sum(host.encode()) % 250
         return [f"10.0.1.{number}"]
 

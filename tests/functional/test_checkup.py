@@ -86,6 +86,17 @@ def test_silent_host(world, monkeypatch):
     }
 
 
+def test_salt_whose_jobs_stay(world):
+    """A minion that needs a setting for its version, and lacks it, is named."""
+    world.fleet.versions = {"demo-web1": "3007.16", "demo-web2": "3007.16"}
+    world.fleet.versions["demo-web3"] = "3007.14"
+    world.fleet.tries = {"demo-web2": 1}
+    [(name, why)] = _faults(world)
+    assert name == "demo-web1"
+    assert "Salt 3007.16" in why
+    assert "`return_retry_tries: 1`" in why
+
+
 @pytest.mark.parametrize("off", [-90, 90])
 def test_clock(world, off):
     """Which way it is wrong is said; some seconds are nothing."""
