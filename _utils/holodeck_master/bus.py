@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import concurrent.futures
 import contextlib
 import time
 
@@ -36,7 +37,7 @@ class Bus:
         """Tell whether it is connected, as soon as it is or when the time is up."""
         end = time.monotonic() + wait_s
         while not self._is_connected() and time.monotonic() < end:
-            self._loop.run_sync(lambda: asyncio.sleep(_POLL_S))
+            self._run(lambda: asyncio.sleep(_POLL_S))
         return self._is_connected()
 
     def _is_connected(self):
@@ -49,7 +50,7 @@ class Bus:
         if not self._kept:
             self._came.clear()
             with contextlib.suppress(asyncio.TimeoutError):
-                self._loop.run_sync(lambda: asyncio.wait_for(self._came.wait(), wait_s))
+                self._run(lambda: asyncio.wait_for(self._came.wait(), wait_s))
         while self._kept:
             with contextlib.suppress(SaltDeserializationError):
                 return salt.utils.event.SaltEvent.unpack(self._kept.popleft())
@@ -63,8 +64,22 @@ class Bus:
         self._events = None
         # A wait that was interrupted leaves a loop that ends at once: no harm.
         with contextlib.suppress(RuntimeError):
-            self._loop.run_sync(_cancel_all)
+            self._run(_cancel_all)
         self._loop.close()
+
+    def _run(self, deed):
+        """
+        Run our loop until a deed is done.
+
+        Where a loop runs already, a runner that a minion asked for is in one of the
+        master's, it has a thread of its own for that: a thread runs one loop.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._loop.run_sync(deed)
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            return thread.submit(self._loop.run_sync, deed).result()
 
     async def _keep(self, package):
         if package.startswith(self._prefix):

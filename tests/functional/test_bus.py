@@ -1,5 +1,6 @@
 """The master's events, on a real bus: whoever listens misses none."""
 
+import asyncio
 import gc
 import warnings
 from pathlib import Path
@@ -30,6 +31,23 @@ def bus(opts):
         assert found.opens(20)
         yield found
         found.close()
+
+
+def test_bus_is_heard_where_a_loop_runs_already(opts):
+    """A runner that a minion asked for runs in one of the master's own loops."""
+
+    async def heard():
+        bus = Bus(opts, "salt/job/")
+        assert bus.opens(20)
+        with salt.utils.event.get_event("master", opts=opts, listen=False) as teller:
+            teller.fire_event({"n": 1}, f"{_TAG}host1")
+        found = bus.next(20)
+        bus.close()
+        return found
+
+    with published(opts):
+        tag, data = asyncio.run(heard())
+    assert (tag, data["n"]) == (f"{_TAG}host1", 1)
 
 
 def test_no_event_is_lost_between_two_looks(opts, bus):
