@@ -142,24 +142,23 @@ def refusal(name, path):
     return health.refusal(deployments.summary(name, _current(name)), path)
 
 
-def written(name, lines=40):
+def raised(name, lines=40):
     """
-    Return what a service has written since its last switch, without its settings.
+    Return the first exception that a service has written since its last switch.
 
-    It ends with the first line that names a cause, an exception's last one, where there
-    is such a line.
+    Its settings are taken out. ``""`` where there is none.
 
     lines
-        So many at most.
+        So many of its last lines at most.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt 'web1' webapp.written guestbook
+        salt 'web1' webapp.raised guestbook
     """
     summary = deployments.summary(name, _current(name))
-    return last_words.of_fault(summary, deployments.switched_at(name), lines)
+    return last_words.raised(summary, deployments.switched_at(name), lines)
 
 
 def current(name):
@@ -217,12 +216,26 @@ def status():
     return {
         "pack": pack.digest(Path(__file__).parent),
         "mark": __pillar__.get("holodeck", {}).get("mark", ""),
-        "platform": _platform(),
+        "platform": platform(),
         "services": {
             service: health.standing(service, _current(service))
             for service in deployments.services()
         },
     }
+
+
+def platform():
+    """
+    Return what compiled code depends on; the system's Python is part of it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'web1' webapp.platform
+    """
+    parts = [str(__grains__[part]) for part in ("os", "osrelease", "cpuarch")]
+    return " ".join([*parts, Path("/usr/bin/python3").resolve().name])
 
 
 def remove(name):
@@ -312,12 +325,6 @@ def _mend(name, commit, deployment, mark):
         return False
     configure(name, commit, mark)
     return True
-
-
-def _platform():
-    """Return what compiled code depends on; the system's Python is part of it."""
-    parts = [str(__grains__[part]) for part in ("os", "osrelease", "cpuarch")]
-    return " ".join([*parts, Path("/usr/bin/python3").resolve().name])
 
 
 def _current(name):

@@ -5,7 +5,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 from holodeck import names, outcome
 
 
-def installed(name, commit, layers, provenance=None, signature=""):
+def installed(name, commit, layers, provenance=None, signature="", platform=""):
     """
     Ensure that a bundle is installed beside what runs, with the right bytes.
 
@@ -17,6 +17,8 @@ def installed(name, commit, layers, provenance=None, signature=""):
         The layers of the release's record, from pillar.
     provenance, signature
         The same, where hosts demand signed bundles.
+    platform
+        The one that it was built for; a new host that has another is left alone.
 
     .. code-block:: yaml
 
@@ -32,6 +34,9 @@ def installed(name, commit, layers, provenance=None, signature=""):
         missing = __salt__["bundle.missing"](name, commit, layers)
         if not missing:
             return outcome.unchanged(name, f"Bundle {label} is already installed.")
+        is_new = commit not in __salt__["bundle.list"](name).get(name, ())
+        if is_new and platform not in {"", __salt__["webapp.platform"]()}:
+            return outcome.foreign(name, f"Bundle {label}", platform)
         changes = {package: {"old": None, "new": "installed"} for package in missing}
         if __opts__["test"]:
             return outcome.planned(name, changes, f"Bundle {label} would be installed.")

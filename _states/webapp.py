@@ -5,7 +5,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 from holodeck import names, outcome
 
 
-def deployed(name, commit, deployment=None, timeout_s=60, busy=False):
+def deployed(name, commit, deployment=None, timeout_s=60, busy=False, platform=""):
     """
     Ensure that service X runs at commit Y.
 
@@ -26,6 +26,9 @@ def deployed(name, commit, deployment=None, timeout_s=60, busy=False):
     busy
         A release of the service runs: its hosts are the release's, and are left
         alone.
+    platform
+        The one that the bundle was built for; a new host that has another is left
+        alone.
 
     .. code-block:: yaml
 
@@ -41,8 +44,10 @@ def deployed(name, commit, deployment=None, timeout_s=60, busy=False):
     if busy:
         return outcome.unchanged(name, f"{name} is being released; left alone.")
     try:
-        target = _target(name, commit, deployment)
         old = __salt__["webapp.current"](name)
+        if not old and platform not in {"", __salt__["webapp.platform"]()}:
+            return outcome.foreign(name, f"{name} {short}", platform)
+        target = _target(name, commit, deployment)
         running = __salt__["webapp.status"]()["services"].get(name, {})
         if running.get("deployment") == target and _is_well(name, commit, running):
             return outcome.unchanged(name, f"{name} is already at {short}.")

@@ -82,8 +82,8 @@ def requirements(text, *, allow_unhashed=False, include=None):
     if bare and not allow_unhashed:
         raise UnfitLockError(
             f"has no hash for {_listing(bare)}, so a build could not be repeated; "
-            "lock with `uv pip compile --generate-hashes`, or let the definition "
-            "allow it."
+            "lock with `uv pip compile --generate-hashes`, or set `allow_unhashed: "
+            "true` in the service's definition."
         )
     lines = [
         " ".join([entry, *(f"--hash={value}" for value in sorted(hashes))])

@@ -9,6 +9,12 @@ def unchanged(name, comment):
     return _outcome(name, True, {}, comment)
 
 
+def foreign(name, label, platform):
+    """What was built for another system is left alone: it would not run here."""
+    why = f"{label} was built for {platform}, and this host is another system"
+    return _outcome(name, True, {}, f"{why}: left alone until it is released again.")
+
+
 def planned(name, changes, comment):
     """Test mode: this would change."""
     return _outcome(name, None, changes, comment)

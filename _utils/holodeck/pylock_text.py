@@ -40,8 +40,8 @@ def canonical(data, *, allow_unhashed=False):
     if bare and not allow_unhashed:
         raise UnfitLockError(
             f"has no hash for every file of {', '.join(bare[:5])}, so a build could "
-            "not be repeated; lock a release of it from an index, or let the "
-            "definition allow it."
+            "not be repeated; lock a release of it from an index, or set "
+            "`allow_unhashed: true` in the service's definition."
         )
     head = [f"{key} = {_toml(data[key])}" for key in _TOP if key in data]
     rows = sorted(_toml(entry) for entry in packages)

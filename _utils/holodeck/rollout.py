@@ -4,6 +4,7 @@ import re
 import urllib.parse
 
 _PLACE = re.compile(r"^/\S+:\d+: ")
+_RAISED = re.compile(r"^E +(\S.*)$", re.MULTILINE)
 _SHARE = re.compile(r"([1-9]\d?|100)%")
 
 
@@ -130,7 +131,13 @@ def _shown(failures):
 
 def _first_words(failure):
     """Return why a test failed, without the place in a library it failed at."""
-    first = (str(failure["why"]).splitlines() or [""])[0]
+    why = str(failure["why"])
+    first = (why.splitlines() or [""])[0]
+    if first.startswith("ImportError while importing test module"):
+        # Pytest tells what was raised below.
+        first = next(iter(_RAISED.findall(why)), first)
+    if first.startswith("ModuleNotFoundError"):
+        first += "; what testers do not have comes by a `suite_lock`"
     return _PLACE.sub("", first)[:160]
 
 

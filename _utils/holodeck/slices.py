@@ -150,4 +150,5 @@ def _release(record):
         "layers": record["bundle"]["layers"],
         "provenance": record["bundle"].get("provenance", {}),
         "signature": record["bundle"].get("signature", ""),
+        "platform": record["bundle"].get("platform", ""),
     }

@@ -96,7 +96,7 @@ def _values(text):
     return values
 
 
-def journal(unit, since=None, lines=200):
+def journal(unit, since=None, lines=500):
     """Return the last lines that a unit wrote, or those since a moment."""
     only = [] if since is None else [f"--since=@{since:.6f}"]
     done = process.run(

@@ -117,7 +117,8 @@ def build(world, plan, commit, statuses, last=None):
     """
     Return ``{bundle name: manifest}`` of a commit, built where it is new.
 
-    The service and its suite are built at the same time. Of the layers of
+    Each says for which ``platform``. The service and its suite are built at the same
+    time. Of the layers of
     ``last``, the last good record, differences are made.
     """
     service, environment = plan.service, plan.environment
@@ -138,7 +139,7 @@ def build(world, plan, commit, statuses, last=None):
             world.records.keep_bundle(keys[name], manifest)
     else:
         world.say("build", "built before, the same packages are used")
-    return manifests
+    return {name: {**each, "platform": platform} for name, each in manifests.items()}
 
 
 def history(world, environment, service, old, new, within_s=_RESOLVE_S):
@@ -170,6 +171,12 @@ def recipes_of(world, service, platform):
     kind = "contract" if service.contract else "tester"
     lock = world.text(f"{kind}-requirements.txt")
     return spec.bundles(service, kind_of(platform), lock, key)
+
+
+def is_foreign(record, platform):
+    """Tell whether a release was built for another platform than a host has."""
+    # Records from before it was noted say nothing.
+    return record["bundle"].get("platform", platform) != platform
 
 
 def kind_of(platform):

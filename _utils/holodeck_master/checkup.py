@@ -6,7 +6,7 @@ from pathlib import Path
 
 from holodeck import fields
 from holodeck_io.errors import HolodeckError
-from holodeck_master import ledger
+from holodeck_master import building, ledger
 from holodeck_master.environments import platform_of
 
 _ASK_S = 40
@@ -94,6 +94,7 @@ def _of_hosts(world, environment):
     heard = [host for host, reply in replies.items() if not reply.lost]
     if heard:
         yield from _of_platforms(environment, replies)
+        yield from _of_releases(world, environment, replies)
         yield from _of_salt(world, heard)
         yield from _of_clocks(world, heard)
         yield from _of_disks(world, heard)
@@ -111,6 +112,25 @@ def _of_platforms(environment, replies):
             platform_of(told, hosts)
     except HolodeckError as error:
         yield environment.name, str(error)
+
+
+def _of_releases(world, environment, replies):
+    """A new host of another system than a release was built for does not get it."""
+    for name in environment.services:
+        last = world.records.last_good(name, environment.name)
+        for host in environment.members("web") if last else ():
+            reply = replies.get(host)
+            if not (reply and reply.ok) or name in reply.value["services"]:
+                continue
+            platform = reply.value["platform"]
+            if building.is_foreign(last, platform):
+                yield (
+                    host,
+                    (
+                        f"is {platform}, and {last['id']} was built for "
+                        f"{last['bundle']['platform']}: release {name} again"
+                    ),
+                )
 
 
 def _of_salt(world, hosts):

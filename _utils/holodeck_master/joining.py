@@ -1,7 +1,7 @@
 """New hosts, put into rotation once they have proven the last good releases."""
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import agreement, ledger, locks, rotation, stages
+from holodeck_master import agreement, building, ledger, locks, rotation, stages
 from holodeck_master.plan import plan_for
 
 _STATUS_S = 40
@@ -86,6 +86,7 @@ def _join(world, plan, new):
     left = [h for h in web if h in fresh or h in unknown]
     code, ill = stages.code(last), {}
     if left:
+        _check_testers(world, plan, last)
         stages.stage(world, plan, {"tester": [last["suite"]]})
     if is_anew:
         ill = _ill(world, plan, last, fresh)
@@ -100,6 +101,19 @@ def _join(world, plan, new):
     if blank and left:
         stages.suite_on_balancers(world, plan, code)
     return ill
+
+
+def _check_testers(world, plan, last):
+    """Raise where they cannot have the suite, which is built for another system."""
+    testers = stages.testers(plan.environment)
+    for host, status in world.fleet.call(testers, "webapp.status", _STATUS_S).items():
+        if building.is_foreign(last, status["platform"]):
+            raise HolodeckError(f"{host}: {_told(host, last, _anew(plan, last))}")
+
+
+def _anew(plan, last):
+    built = last["bundle"]["platform"]
+    return f"it was built for {built}; release {plan.service.name} again"
 
 
 def _ill(world, plan, last, hosts):
@@ -136,8 +150,13 @@ def _without(world, plan, last, hosts):
         host: status["services"].get(plan.service.name, {})
         for host, status in found.items()
     }
+    foreign = {
+        host: _anew(plan, last)
+        for host, status in found.items()
+        if building.is_foreign(last, status["platform"])
+    }
     return {
-        host: service.get("fault") or "nothing is deployed"
+        host: service.get("fault") or foreign.get(host) or "nothing is deployed"
         for host, service in services.items()
         if not agreement.runs(service, last)
     }

@@ -126,7 +126,7 @@ class Run:
             short = names.short(known["commit"])
             raise RefusedReleaseError(
                 f"Commit {short}: {known['id']} is {known['status']} (`salt-run "
-                f"holodeck.show {known['id']}` tells why). To release it all the "
+                f"holodeck.show {known['id']}` tells more). To release it all the "
                 f"same, ask for it by its id: commit={short}."
             )
 

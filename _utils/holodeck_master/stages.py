@@ -16,8 +16,8 @@ _BALANCER_S = 15
 _GRACE_S = 15
 # To start, to load the schema, and for a last request.
 _CONTRACT_S = 45
-# What a service wrote explains why it failed; nobody waits long for that.
-_WRITTEN_S, _WRITTEN_LINES = 5, 9
+# What a service raised explains why it failed; nobody waits long for that.
+_RAISED_S, _RAISED_LINES = 5, 9
 
 
 class SuiteFailedError(HolodeckError):
@@ -25,12 +25,12 @@ class SuiteFailedError(HolodeckError):
     The HTTP suite did not pass on every target.
 
     ``hosts`` are those whose own fault that is, ``proof`` is what
-    :func:`holodeck_http.verdict.joined` found, ``written`` what a host wrote then.
+    :func:`holodeck_http.verdict.joined` found, ``raised`` what a host raised then.
     """
 
-    def __init__(self, proof, written=()):
+    def __init__(self, proof, raised=()):
         lines = rollout.suite_reasons(proof["faults"], proof["rows"])
-        super().__init__("\n".join(["The suite did not pass.", *lines, *written]))
+        super().__init__("\n".join(["The suite did not pass.", *lines, *raised]))
         self.hosts = {f["target"]: f["why"] for f in proof["faults"] if f["is_own"]}
         self.proof = proof
 
@@ -151,7 +151,7 @@ def contract_on_host(world, plan, code, host):
     lost = {} if reply.ok else {tester: reply.error}
     proof = verdict.joined({tester: [{"name": row}]}, answers, lost)
     if proof["faults"]:
-        raise SuiteFailedError(proof, _written(world, plan, [host]))
+        raise SuiteFailedError(proof, _raised(world, plan, [host]))
     return proof
 
 
@@ -241,20 +241,21 @@ def _suite(world, plan, code, dealt):
         web = plan.environment.members("web")
         tested = [f["target"] for f in proof["faults"] if f["is_own"]]
         hosts = [host for host in tested if host in web]
-        raise SuiteFailedError(proof, _written(world, plan, hosts))
+        raise SuiteFailedError(proof, _raised(world, plan, hosts))
     return proof
 
 
-def _written(world, plan, hosts):
-    """Return what the first of hosts that has written anything wrote, line by line."""
+def _raised(world, plan, hosts):
+    """Return what the first of hosts that has raised anything raised, line by line."""
     if not hosts:
         return []
-    asked = {"name": plan.service.name, "lines": _WRITTEN_LINES}
+    asked = {"name": plan.service.name, "lines": _RAISED_LINES}
     with contextlib.suppress(fleet.UnheardError):
-        replies = world.fleet.ask(hosts, "webapp.written", _WRITTEN_S, **asked)
+        replies = world.fleet.ask(hosts, "webapp.raised", _RAISED_S, **asked)
         for host, reply in replies.items():
             if reply.ok and reply.value:
-                return [f"{host} wrote:", *(f"  {x}" for x in reply.value.splitlines())]
+                *frames, cause = reply.value.splitlines()
+                return [f"{host} raised: {cause}", *(f"  {x}" for x in frames)]
     return []
 
 

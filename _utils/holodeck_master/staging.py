@@ -1,7 +1,7 @@
 """The new bundle, and the one to go back to, on every host before any is switched."""
 
 from holodeck_io.errors import HolodeckError
-from holodeck_master import stages
+from holodeck_master import building, stages
 
 
 def stage(run):
@@ -27,13 +27,23 @@ def stage(run):
 def _give_up_stranded(run):
     """Go on without a way back where the last good release could not start."""
     stranded = [host for host in run.hosts if run.service_on(host).get("stranded")]
-    if run.last and stranded:
-        run.homeless = f"{run.no_way()}: its Python is gone from {', '.join(stranded)}"
+    foreign = [host for host in run.hosts if run.last and _is_foreign(run, host)]
+    if run.last and (stranded or foreign):
+        why = f"its Python is gone from {', '.join(stranded)}"
+        if foreign:
+            why = f"it was built for another system than {', '.join(foreign)} has"
+        run.homeless = f"{run.no_way()}: {why}"
         run.world.say("stage", run.homeless)
         # Before a host gets other bytes in its place, which outlive this release.
         run.record["gave_up"] = run.last["id"]
         run.save()
         run.last = None
+
+
+def _is_foreign(run, host):
+    """Tell whether it is new, and of another system than the last good release."""
+    is_new = not run.service_on(host)
+    return is_new and building.is_foreign(run.last, run.statuses[host]["platform"])
 
 
 def _check_roots(run, bundles):

@@ -169,7 +169,10 @@ def _host_row(reply, intact, balancers, service, last):
         return {**row, "drift": [reply.error]}
     found = reply.value["services"].get(service)
     if not found:
-        return {**row, "drift": ["nothing is deployed"] if last else []}
+        why = "nothing is deployed"
+        if last and building.is_foreign(last, reply.value["platform"]):
+            why += f": the release was built for {last['bundle']['platform']}"
+        return {**row, "drift": [why] if last else []}
     row |= {"commit": found["commit"], "running": found["running"]}
     row["drift"] = list(_drift(found, intact, last, row["rotation"]))
     return row

@@ -37,18 +37,16 @@ def of(summary, since):
     return "\n".join(_written(summary, since)[-_LAST:])
 
 
-def of_fault(summary, since, lines):
+def raised(summary, since, lines=_LAST):
     """
-    Return what the units wrote up to the first line that names a cause.
-
-    Where there is none it is what they wrote last.
+    Return what the units wrote up to the first line that names a cause, or ``""``.
 
     lines
         So many at most.
     """
     written = _written(summary, since)
-    ends = (n for n, line in enumerate(written, 1) if _CAUSE.match(line))
-    return "\n".join(written[: next(ends, None)][-lines:])
+    ends = [n for n, line in enumerate(written, 1) if _CAUSE.match(line)]
+    return "\n".join(written[: min(ends, default=0)][-lines:])
 
 
 def _written(summary, since):

@@ -58,7 +58,7 @@ class Fleet:
     pruned: list = field(default_factory=list)
     deployments_kept: dict = field(default_factory=dict)
     failing: frozenset = frozenset()
-    wrote: str = ""
+    raised: str = ""
     seen: list = field(default_factory=lambda: [[100, 10, 0, 2.5]])
     applied: list = field(default_factory=list)
     listening: int = 0
@@ -290,10 +290,10 @@ class Fleet:
     def _webapp_refusal(self, host, name, path):
         return None
 
-    def _webapp_written(self, host, name, lines):
-        if fault := self.faults.pop(f"written {short(host)}", None):
+    def _webapp_raised(self, host, name, lines):
+        if fault := self.faults.pop(f"raised {short(host)}", None):
             raise RefusedError(fault)
-        return self.wrote
+        return self.raised
 
     def _webapp_remove(self, host, name):
         self.hosts[host].commit = None

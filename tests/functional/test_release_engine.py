@@ -231,20 +231,20 @@ def test_release_asks_again_what_a_builder_could_not_say_at_first(world):
     assert world.fleet.steps.count("resolve main") == 2
 
 
-@pytest.mark.parametrize("wrote", ["Traceback:\nValueError: no", ""])
-def test_failed_suite_tells_what_the_host_wrote(world, wrote):
-    """The reason ends with the service's own words, where it had any."""
-    world.fleet.failing, world.fleet.wrote = frozenset({"demo-web2"}), wrote
+@pytest.mark.parametrize("raised", ["Traceback:\nValueError: no", ""])
+def test_failed_suite_tells_what_the_host_raised(world, raised):
+    """The reason ends with the service's own exception, where it had any."""
+    world.fleet.failing, world.fleet.raised = frozenset({"demo-web2"}), raised
     lines = started(world)["reason"].splitlines()
     assert lines[0] == "The suite did not pass."
-    shown = ["demo-web2 wrote:", *(f"  {line}" for line in wrote.splitlines())]
-    assert lines[2:] == (shown if wrote else [])
+    shown = ["demo-web2 raised: ValueError: no", "  Traceback:"]
+    assert lines[2:] == (shown if raised else [])
 
 
 def test_silent_host_keeps_no_suite_from_failing(world):
-    """Where nobody tells what was written, the reason is the suite's alone."""
+    """Where nobody tells what was raised, the reason is the suite's alone."""
     world.fleet.failing = frozenset({"demo-web2"})
-    world.fleet.faults["written web2"] = "host is gone"
+    world.fleet.faults["raised web2"] = "host is gone"
     record = started(world)
     assert (record["status"], len(record["reason"].splitlines())) == ("bad", 2)
 

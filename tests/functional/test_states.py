@@ -43,6 +43,7 @@ class Host:
             "webapp.wanted": lambda name, commit: names.deployment(commit, CONFIG),
             "webapp.switch": self._switch,
             "webapp.remove": self._remove,
+            "webapp.platform": lambda: "Debian 12 x86_64",
         }
 
     def _change(self, what):
@@ -192,6 +193,18 @@ def test_state_error_is_a_failed_result(case, host, apply, error):
     assert result["changes"] == {}
     assert result["comment"].startswith("Could not ")
     assert str(error) in result["comment"]
+
+
+@pytest.mark.parametrize(
+    "state", [("bundle.installed", "guestbook", NEW, LAYERS),
+              ("webapp.deployed", "guestbook", NEW)], ids=["bundle", "service"],
+)  # fmt: skip
+def test_state_leaves_a_new_host_of_another_system_alone(state, host, apply):
+    """What was built for another system would fail there; a release builds it anew."""
+    result = apply(*state, platform="Debian 11 x86_64")
+    assert (result["result"], result["changes"], host.changed) == (True, {}, [])
+    assert "was built for Debian 11 x86_64" in result["comment"]
+    assert apply(*state, platform="Debian 12 x86_64")["changes"]
 
 
 def test_installed_names_each_missing_package(host, apply):

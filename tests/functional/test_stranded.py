@@ -257,6 +257,22 @@ def test_release_after_one_that_did_not_end_good(upgraded, commit, end):
     assert _rotation(upgraded) == WEB
 
 
+def test_hosts_of_another_system_get_the_same_commit_built_anew(world):
+    """New hosts that cannot have the last good release are no dead end."""
+    moved = dataclasses.replace(world, fleet=Upgraded(**vars(world.fleet)))
+    moved.fleet.stranded = frozenset()
+    for host in moved.fleet.hosts.values():
+        host.commit = None
+    [place] = views.status(moved, "guestbook", "demo")
+    why = "nothing is deployed: the release was built for Debian 12 x86_64"
+    assert [row["drift"][0] for row in place["hosts"]] == [why] * 3
+    record = started(moved, OLD)
+    assert record["status"] == "good", record["reason"]
+    assert moved.fleet.steps[0] == "build old"
+    assert steps(moved).startswith(_STAGE.format("old"))
+    assert record["bundle"]["platform"] == Upgraded.platform
+
+
 def test_release_half_upgraded_touches_no_host(upgraded, monkeypatch):
     """Hosts of two systems are named, and all of them serve on."""
     real = Upgraded._webapp_status

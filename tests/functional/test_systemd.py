@@ -102,17 +102,26 @@ def test_wait_names_the_exception_first(sick):
     [
         ("up\nTraceback:\n  File x\na.NoKeyError: no\nGET /",
          "Traceback:\n  File x\na.NoKeyError: no"),
-        ('  File "/opt/holodeck/guestbook/000/lib/python3.11/site-packages/a/b.py"',
-         '  File "a/b.py"'),
-        ("one\ntwo\nthree\npostgres://u:p@ss w0rd@db", "two\nthree\n******"),
+        ('File "/opt/holodeck/x/0/lib/python3.11/site-packages/a.py"\nKeyError: a',
+         'File "a.py"\nKeyError: a'),
+        ("GET /\nGET /b\npostgres://u:p@ss w0rd@db", ""),
     ],
     ids=["a cause", "a place", "none"],
 )  # fmt: skip
-def test_written_ends_with_the_first_cause(sick, said, told):
+def test_raised_ends_with_the_first_cause(sick, said, told):
     """What explains a failed suite is not buried by what was written after it."""
     summary, say = sick
     say(said)
-    assert last_words.of_fault(summary, None, lines=3) == told
+    assert last_words.raised(summary, None, lines=3) == told
+
+
+def test_wait_shows_the_first_cause_of_a_crash_loop(sick):
+    """A server's own words, each time that it ends, do not bury the application's."""
+    summary, say = sick
+    say("\n".join(["Traceback:", "NoKeyError: a", *(f"halt {n}" for n in range(90))]))
+    reason = _reason(summary)
+    assert reason.splitlines()[0].endswith(": NoKeyError: a")
+    assert "halt" not in reason
 
 
 _AT = "guestbook web at 000000000000."
@@ -187,7 +196,7 @@ def test_wait_asks_for_the_journal_since_the_switch(sick, monkeypatch):
         systemd, "journal", lambda unit, since: asked.append(since) or ""
     )
     _reason(summary, since=7.5)
-    assert asked == [7.5]
+    assert set(asked) == {7.5}
 
 
 def test_journal_begins_at_a_moment(told):

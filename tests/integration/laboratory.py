@@ -21,8 +21,7 @@ _IMAGES = CLONE / "cloud.images.d"
 class Laboratory:
     """The demo's own laboratory under another name, as tests talk to it."""
 
-    def __init__(self, name, bridge, prefix, base_port, image="bookworm", **more):
-        self._image = image
+    def __init__(self, name, bridge, prefix, base_port, **more):
         home = CLONE / f".{name}"
         self.lab = Lab(name, home, bridge, prefix, base_port, **more)
         self.repository = Repository(home)
@@ -50,7 +49,6 @@ class Laboratory:
     def open(self):
         """Start: a master, a git server, and no host yet."""
         self.lab.configure()
-        self._change_profiles("image: bookworm", f"image: {self._image}")
         self._give_hosts_this_salt()
         shutil.copytree(CLONE / "pillar", self.lab.home / "pillar", dirs_exist_ok=True)
         self.lab.start()
@@ -68,6 +66,10 @@ class Laboratory:
         self._change_profiles("size: small", "memory_mb: 1024")
         own = self.own_images()
         shutil.copy(own / pins, own / "bookworm/salt.txt")
+
+    def use_image(self, name):
+        """Let hosts that are made from now on be of another image."""
+        self._change_profiles("image: bookworm", f"image: {name}")
 
     def _change_profiles(self, old, new):
         profiles = self.lab.conf / "cloud.profiles.d/local.conf"

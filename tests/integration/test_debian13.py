@@ -11,12 +11,24 @@ _WEB = ("demo-web1", "demo-web2", "demo-web3")
 
 @pytest.fixture(scope="module")
 def trixie():
-    """A laboratory of its own, whose hosts have that system; released at main."""
-    laboratory = Laboratory("trixie", "hd-trixie0", "10.86.0", 29505, image="trixie")
+    """A laboratory of its own that moved there: its first release was Debian 12's."""
+    laboratory = Laboratory("trixie", "hd-trixie0", "10.86.0", 29505)
     with laboratory.standing():
         code, record = laboratory.release("main")
         assert code == 0, record
+        laboratory.use_image("trixie")
+        assert laboratory.runner("destroy", "demo")[0] == 0
         yield laboratory
+
+
+def test_new_hosts_wait_for_what_is_built_for_them(trixie):
+    """What was built for Debian 12 is no dead end: it is said, and released again."""
+    code, said = trixie.runner("create", "demo")
+    assert code == 1
+    assert "it was built for Debian 12" in str(said), said
+    assert "built for Debian 12" in str(trixie.runner("check", "demo"))
+    code, record = trixie.release("main")
+    assert code == 0, record
 
 
 def test_hosts_have_debian_13(trixie):
@@ -33,7 +45,8 @@ def test_debian_13_takes_the_next_commit_and_refuses_a_bad_one(trixie):
         assert trixie.release("next")[0] == 0
         code, record = trixie.release("broken")
         assert (code, record["status"]) == (1, "bad")
-        assert trixie.runner("rollback", "guestbook", "env=demo")[0] == 0
+        code, data = trixie.runner("rollback", "guestbook", "env=demo")
+        assert code == 0, data
     assert not probe.tally.failed
     hosts = trixie.hosts()
     wanted = {name: (trixie.commit("main"), []) for name in _WEB}

@@ -128,6 +128,13 @@ def test_expected_digests_covers_every_layer():
     assert rollout.expected_digests(bundles) == _EXPECTED
 
 
+_NO_IMPORT = "ImportError while importing test module '/x'.\nHint: y\nE   "
+_HINT = (
+    "  test_x.py::test_home: ModuleNotFoundError: No module named 'a'; what testers do "
+    "not have comes by a `suite_lock`"
+)
+
+
 def _failure(why):
     return {"id": "test_x.py::test_home", "why": why}
 
@@ -143,6 +150,8 @@ def _reasons(failures):
         ("expected 200\nbody", "  test_x.py::test_home: expected 200"),
         ("/opt/x/webtest/app.py:12: got 500", "  test_x.py::test_home: got 500"),
         ("", "  test_x.py::test_home: "),
+        (f"{_NO_IMPORT}ValueError: no", "  test_x.py::test_home: ValueError: no"),
+        (f"{_NO_IMPORT}ModuleNotFoundError: No module named 'a'", _HINT),
     ],
 )
 def test_suite_reasons_shows_the_first_words(why, shown):

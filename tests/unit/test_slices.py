@@ -77,7 +77,7 @@ def test_web_learns_what_was_released_and_no_more(defined):
     """Of the record a host gets what it installs."""
     assert _web(defined)["services"]["guestbook"]["release"] == {
         "id": "guestbook-staging-3", "commit": "0" * 40, "deployment": "d",
-        "layers": [{"package": "p"}], "provenance": {}, "signature": "",
+        "layers": [{"package": "p"}], "provenance": {}, "signature": "", "platform": "",
     }  # fmt: skip
 
 
