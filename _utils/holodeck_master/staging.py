@@ -1,5 +1,6 @@
 """The new bundle, and the one to go back to, on every host before any is switched."""
 
+from holodeck import names
 from holodeck_io.errors import HolodeckError
 from holodeck_master import building, stages
 
@@ -12,6 +13,7 @@ def stage(run):
     back, and its record says so.
     """
     bundles = [run.record["bundle"]]
+    _check_platform(run)
     _give_up_stranded(run)
     if run.last:
         bundles.append(run.last["bundle"])
@@ -22,6 +24,20 @@ def stage(run):
     placed = {"web": bundles, "tester": [run.record["suite"]]}
     stages.stage(run.world, run.plan, placed)
     run.world.say("stage", f"{len(run.hosts)} hosts hold the same bytes")
+
+
+def _check_platform(run):
+    """A rollback goes to what was built for these hosts, or is there already."""
+    new = run.without(run.record["deployment"], run.hosts)
+    platforms = {host: run.statuses[host]["platform"] for host in new}
+    for host, platform in platforms.items():
+        if building.is_foreign(run.record, platform):
+            commit = names.short(run.record["commit"])
+            built = run.record["bundle"]["platform"]
+            raise HolodeckError(
+                f"{host}: is {platform}, and commit {commit} was built for {built}; "
+                "release it by its id, which builds it anew."
+            )
 
 
 def _give_up_stranded(run):

@@ -13,11 +13,11 @@ from pathlib import Path
 import builder
 import pytest
 from fake_fleet import LABELS, NEW, OLD, WEB, Fleet, Killed
-from fake_world import newest, started, steps
+from fake_world import ORDER, newest, started, steps
 
 from holodeck import names
 from holodeck_io import systemd
-from holodeck_master import views
+from holodeck_master import release, views
 from holodeck_webapp import deployments, health
 
 _GONE = (
@@ -271,6 +271,21 @@ def test_hosts_of_another_system_get_the_same_commit_built_anew(world):
     assert moved.fleet.steps[0] == "build old"
     assert steps(moved).startswith(_STAGE.format("old"))
     assert record["bundle"]["platform"] == Upgraded.platform
+
+
+def test_rollback_to_what_was_built_for_another_system_is_refused(world):
+    """It says what to do instead, and no host was touched."""
+    started(world, NEW)
+    moved = dataclasses.replace(world, fleet=Upgraded(**vars(world.fleet)))
+    moved.fleet.stranded = frozenset()
+    for host in moved.fleet.hosts.values():
+        host.commit, host.kept = None, set()
+    assert started(moved, NEW)["status"] == "good"
+    record = release.rollback(moved, "guestbook", "demo", "", ORDER)
+    assert record["status"] == "bad"
+    assert record["reason"].startswith("demo-web1: is Debian 13 x86_64 python3.13, and")
+    assert "release it by its id" in record["reason"]
+    assert {host.commit for host in moved.fleet.hosts.values()} == {NEW}
 
 
 def test_release_half_upgraded_touches_no_host(upgraded, monkeypatch):
