@@ -99,6 +99,7 @@ def switch(name, commit, deployment=None, timeout_s=60, order=0, mark=""):
         if old == wanted and well and not mended:
             return {"deployment": wanted, "changes": {}}
         since = deployments.activate(summary, wanted)
+        deployments.note_switch(name, since)
     health.wait(summary, timeout_s, since)
     return {"deployment": wanted, "changes": {name: {"old": old, "new": wanted}}}
 

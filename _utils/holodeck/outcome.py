@@ -12,7 +12,7 @@ def unchanged(name, comment):
 def foreign(name, label, platform):
     """What was built for another system is left alone: it would not run here."""
     why = f"{label} was built for {platform}, and this host is another system"
-    return _outcome(name, True, {}, f"{why}: left alone until it is released again.")
+    return _outcome(name, True, {}, f"{why}: left alone until it is released anew.")
 
 
 def planned(name, changes, comment):

@@ -128,7 +128,8 @@ def _of_releases(world, environment, replies):
                     host,
                     (
                         f"is {platform}, and {last['id']} was built for "
-                        f"{last['bundle']['platform']}: release {name} again"
+                        f"{last['bundle']['platform']}: release {name} again once all "
+                        "hosts have the new system"
                     ),
                 )
 

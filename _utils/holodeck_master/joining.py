@@ -108,12 +108,17 @@ def _check_testers(world, plan, last):
     testers = stages.testers(plan.environment)
     for host, status in world.fleet.call(testers, "webapp.status", _STATUS_S).items():
         if building.is_foreign(last, status["platform"]):
-            raise HolodeckError(f"{host}: {_told(host, last, _anew(plan, last))}")
+            raise HolodeckError(
+                f"{host}: cannot have the suite of {last['id']}: {_anew(plan, last)}."
+            )
 
 
 def _anew(plan, last):
     built = last["bundle"]["platform"]
-    return f"it was built for {built}; release {plan.service.name} again"
+    return (
+        f"it was built for {built}; release {plan.service.name} again once all hosts "
+        "have the new system"
+    )
 
 
 def _ill(world, plan, last, hosts):

@@ -78,7 +78,9 @@ def ended(run):
             with _forgiven(run):
                 if replies:
                     _keep(run, tester, replies(seconds))
-            del run.record["prober"]
+            if replies or seconds == _ENDED_S:
+                # Else it was not heard, and is ended with the release.
+                del run.record["prober"]
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from holodeck_master import (
     rolling,
     rotation,
     stages,
+    staging,
     way_back,
 )
 
@@ -207,6 +208,7 @@ def _made(run):
         run.statuses |= environments.ensure(
             world, environment, run.plan.rules.hosts_s, strict=False
         )
+        staging.check_platform(run, fresh)
     return fresh, dataclasses.replace(run.plan, environment=environment)
 
 

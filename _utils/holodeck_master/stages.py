@@ -238,9 +238,9 @@ def _suite(world, plan, code, dealt):
     lost = {tester: reply.error for tester, reply in replies.items() if not reply.ok}
     proof = verdict.joined(dealt, answers, lost)
     if proof["faults"]:
-        web = plan.environment.members("web")
-        tested = [f["target"] for f in proof["faults"] if f["is_own"]]
-        hosts = [host for host in tested if host in web]
+        own = {f["target"] for f in proof["faults"] if f["is_own"]}
+        targets = [target for each in dealt.values() for target in each]
+        hosts = [t["name"] for t in targets if t["kind"] == "host" and t["name"] in own]
         raise SuiteFailedError(proof, _raised(world, plan, hosts))
     return proof
 

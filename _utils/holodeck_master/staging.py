@@ -13,7 +13,7 @@ def stage(run):
     back, and its record says so.
     """
     bundles = [run.record["bundle"]]
-    _check_platform(run)
+    check_platform(run, run.hosts)
     _give_up_stranded(run)
     if run.last:
         bundles.append(run.last["bundle"])
@@ -26,24 +26,31 @@ def stage(run):
     run.world.say("stage", f"{len(run.hosts)} hosts hold the same bytes")
 
 
-def _check_platform(run):
-    """A rollback goes to what was built for these hosts, or is there already."""
-    new = run.without(run.record["deployment"], run.hosts)
-    platforms = {host: run.statuses[host]["platform"] for host in new}
-    for host, platform in platforms.items():
-        if building.is_foreign(run.record, platform):
+def check_platform(run, hosts):
+    """
+    Refuse what was built for another system than hosts have that have it not yet.
+
+    Raises :class:`~holodeck_io.errors.HolodeckError` for the first of them.
+    """
+    for host in run.without(run.record["deployment"], hosts):
+        platform = run.statuses.get(host, {}).get("platform")
+        if platform and building.is_foreign(run.record, platform):
             commit = names.short(run.record["commit"])
             built = run.record["bundle"]["platform"]
             raise HolodeckError(
                 f"{host}: is {platform}, and commit {commit} was built for {built}; "
-                "release it by its id, which builds it anew."
+                "all hosts of an environment have one system, and a release by the "
+                "commit's id builds it for that."
             )
 
 
 def _give_up_stranded(run):
     """Go on without a way back where the last good release could not start."""
     stranded = [host for host in run.hosts if run.service_on(host).get("stranded")]
-    foreign = [host for host in run.hosts if run.last and _is_foreign(run, host)]
+    foreign = []
+    if run.last and run.record["kind"] == "release":
+        # All hosts are of one system then, which what was built now is for.
+        foreign = [host for host in run.hosts if _is_foreign(run, host)]
     if run.last and (stranded or foreign):
         why = f"its Python is gone from {', '.join(stranded)}"
         if foreign:
@@ -58,8 +65,9 @@ def _give_up_stranded(run):
 
 def _is_foreign(run, host):
     """Tell whether it is new, and of another system than the last good release."""
-    is_new = not run.service_on(host)
-    return is_new and building.is_foreign(run.last, run.statuses[host]["platform"])
+    status = run.statuses.get(host, {})
+    is_new = status and not run.service_on(host)
+    return is_new and building.is_foreign(run.last, status["platform"])
 
 
 def _check_roots(run, bundles):

@@ -42,7 +42,7 @@ def load(folder, name):
     data, like = _read(folder, name), None
     if isinstance(data, dict) and (like := data.pop("like", None)):
         # That one is like none: the key would be a fault.
-        data = {**_read(folder, like), **data}
+        data = {**(_read(folder, like) or {}), **data}
     if problems := faults(data):
         path = Path(folder, f"{name}.conf")
         raise HolodeckError(f"image: {path} is faulty: {'; '.join(problems)}.")

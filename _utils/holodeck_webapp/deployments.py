@@ -124,10 +124,16 @@ def last_turn(service):
     return int(mark.read_text(encoding="ascii")) if mark.is_file() else 0
 
 
+def note_switch(service, since):
+    """Remember since which moment what is written is of the present processes."""
+    mark = Path(names.STATE, "turns", f"{service}.since")
+    files.write_atomic(mark, str(since), durable=False)
+
+
 def switched_at(service):
-    """Return the moment of the last switch by this host's clock, or ``None``."""
-    mark = Path(names.STATE, "turns", service)
-    return mark.stat().st_mtime if mark.is_file() else None
+    """Return the moment that :func:`note_switch` was told, or ``None``."""
+    mark = Path(names.STATE, "turns", f"{service}.since")
+    return float(mark.read_text(encoding="ascii")) if mark.is_file() else None
 
 
 def activate(summary, deployment):

@@ -12,7 +12,7 @@ holodeck-{{ name }}-bundle:
     - layers: {{ release.layers | json }}
     - provenance: {{ release.provenance | json }}
     - signature: {{ release.signature | json }}
-    - platform: {{ release.platform | json }}
+    - platform: {{ release.get('platform', '') | json }}
 
 holodeck-{{ name }}-service:
   webapp.deployed:
@@ -20,7 +20,7 @@ holodeck-{{ name }}-service:
     - commit: {{ release.commit | json }}
     - deployment: {{ release.deployment | json }}
     - busy: {{ service.busy | json }}
-    - platform: {{ release.platform | json }}
+    - platform: {{ release.get('platform', '') | json }}
     - require:
       - bundle: holodeck-{{ name }}-bundle
 {%- endif %}

@@ -13,7 +13,7 @@ from web_server import serving
 
 from holodeck_http import results
 from holodeck_io.errors import HolodeckError
-from holodeck_master import release, signals
+from holodeck_master import fleet, release, signals
 from holodeck_tester import probes
 
 
@@ -55,6 +55,27 @@ def test_probe_of_a_release_that_fails_at_last_is_told(tmp_path):
     assert record["status"] == "bad"
     assert world.records.story(record["id"])["probe"] == [[100, 10, 0, 2.5]]
     assert "prober" not in newest(world)
+
+
+def test_probe_that_could_not_be_asked_is_ended_with_the_release(tmp_path):
+    """While the master is away nobody hears it; the load does not go on for hours."""
+    world = served(tmp_path)
+    away, ended = [], []
+    real = world.fleet._replies
+
+    def replies(groups):
+        asked = {function for _, function, _ in groups}
+        if away and asked & {"webtest.probed", "webapp.status"}:
+            if "webapp.status" in asked:
+                away.clear()
+            raise fleet.UnheardError("The master does not take jobs")
+        if "webtest.probed" in asked:
+            ended.append(asked)
+        return real(groups)
+
+    world.fleet._replies = replies
+    record = started(hearing(world, "the suite passed through", lambda: away.append(1)))
+    assert (record["status"], len(ended)) == ("bad", 1)
 
 
 def test_probe_can_be_left_out(tmp_path):

@@ -331,3 +331,27 @@ def test_old_hosts_serve_again_whatever_they_ran(world, monkeypatch):
     world.fleet.faults["suite balancer1"] = "it broke"
     assert _release(world)["status"] == "bad"
     assert _rotation(world) == _OLD
+
+
+def test_new_host_that_fails_its_suite_tells_what_it_raised(tmp_path):
+    """The new hosts' own exception, although they are no members yet."""
+    world = replacing(tmp_path)
+    world.fleet.failing, world.fleet.raised = frozenset({"demo-web5"}), "ValueError: no"
+    record = started(world.present(), NEW)
+    assert "demo-web5 raised: ValueError: no" in record["reason"]
+
+
+def test_new_hosts_of_another_system_are_told(tmp_path, monkeypatch):
+    """Before anything is staged, and in words of the system."""
+    world = replacing(tmp_path)
+    kind = type(world.fleet)
+    real = kind._webapp_status
+
+    def status(self, host):
+        is_new = host in {"demo-web4", "demo-web5", "demo-web6"}
+        return real(self, host) | ({"platform": "Debian 13 x86_64"} if is_new else {})
+
+    monkeypatch.setattr(kind, "_webapp_status", status)
+    record = started(world.present(), NEW)
+    assert record["reason"].startswith("demo-web4: is Debian 13 x86_64, and commit")
+    assert not any(step.startswith("stage web4") for step in world.fleet.steps)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import builder
 import pytest
-from fake_fleet import LABELS, NEW, OLD, WEB, Fleet, Killed
+from fake_fleet import LABELS, NEW, OLD, WEB, Fleet, Host, Killed
 from fake_world import ORDER, newest, started, steps
 
 from holodeck import names
@@ -111,6 +111,22 @@ def test_switch_restarts_what_runs_a_program_that_is_gone(minion, process):
     done = functions["webapp.switch"]("guestbook", OLD, deployment)
     assert done["changes"] == {"guestbook": {"old": deployment, "new": deployment}}
     assert told == [deployment]
+
+
+def test_what_is_told_begins_when_the_old_process_has_ended(
+    minion, process, monkeypatch
+):
+    """What the old one said at its end is no reason for the new one's failure."""
+    functions, _ = minion
+    asked = []
+    monkeypatch.setattr(deployments, "activate", lambda *_: 12.5)
+    monkeypatch.setattr(
+        systemd, "journal", lambda unit, since: asked.append(since) or ""
+    )
+    process[1].unlink()
+    functions["webapp.switch"]("guestbook", OLD, names.deployment(OLD, "c" * 12))
+    assert functions["webapp.raised"]("guestbook") == ""
+    assert asked == [12.5]
 
 
 class Upgraded(Fleet):
@@ -284,8 +300,25 @@ def test_rollback_to_what_was_built_for_another_system_is_refused(world):
     record = release.rollback(moved, "guestbook", "demo", "", ORDER)
     assert record["status"] == "bad"
     assert record["reason"].startswith("demo-web1: is Debian 13 x86_64 python3.13, and")
-    assert "release it by its id" in record["reason"]
+    assert "a release by the commit's id builds it" in record["reason"]
     assert {host.commit for host in moved.fleet.hosts.values()} == {NEW}
+
+
+def test_rollback_beside_a_host_of_another_system_gives_nothing_up(world, monkeypatch):
+    """It fails for that host alone; the last good release stays one to go back to."""
+    started(world, NEW)
+    world.fleet.hosts[WEB[2]] = Host()
+    real = Fleet._webapp_status
+
+    def status(self, host):
+        other = {"platform": Upgraded.platform} if host == WEB[2] else {}
+        return real(self, host) | other
+
+    monkeypatch.setattr(Fleet, "_webapp_status", status)
+    record = release.rollback(world, "guestbook", "demo", "", ORDER)
+    assert record["status"] == "bad"
+    assert record["reason"].startswith("demo-web3: is Debian 13 x86_64 python3.13, and")
+    assert not world.records.was_given_up(world.records.last_good("guestbook", "demo"))
 
 
 def test_release_half_upgraded_touches_no_host(upgraded, monkeypatch):
