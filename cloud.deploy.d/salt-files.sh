@@ -6,8 +6,8 @@ if [ $# != 1 ] || [ "$1" = --help ]; then
     cat <<'TEXT'
 usage: cloud.deploy.d/salt-files.sh FILES.tar
 
-Needs an index, and the Python that the machines have (Debian 12: 3.11, 13: 3.13). `file_map` of
-their cloud profile sends FILES.tar to them.
+Needs an index, and the Python that the machines have (Debian 12: 3.11, 13: 3.13).
+`file_map` of their cloud profile sends FILES.tar to them.
 TEXT
     exit 2
 fi

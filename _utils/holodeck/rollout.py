@@ -133,9 +133,10 @@ def _first_words(failure):
     """Return why a test failed, without the place in a library it failed at."""
     why = str(failure["why"])
     first = (why.splitlines() or [""])[0]
-    if first.startswith("ImportError while importing test module"):
-        # Pytest tells what was raised below.
-        first = next(iter(_RAISED.findall(why)), first)
+    is_import = first.startswith("ImportError while importing test module")
+    # Pytest tells what was raised below.
+    if is_import and (raised := _RAISED.search(why)):
+        first = raised[1]
     if first.startswith("ModuleNotFoundError"):
         first += "; what testers do not have comes by a `suite_lock`"
     return _PLACE.sub("", first)[:160]

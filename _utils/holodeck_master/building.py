@@ -118,8 +118,7 @@ def build(world, plan, commit, statuses, last=None):
     Return ``{bundle name: manifest}`` of a commit, built where it is new.
 
     Each says for which ``platform``. The service and its suite are built at the same
-    time. Of the layers of
-    ``last``, the last good record, differences are made.
+    time. Of the layers of ``last``, the last good record, differences are made.
     """
     service, environment = plan.service, plan.environment
     platform = environments.platform_of(statuses, _installers(environment))

@@ -70,15 +70,15 @@ def ended(run):
         with _forgiven(run):
             question = [([tester], "webtest.probed", turn)]
             replies = asked.enter_context(run.world.fleet.begun(question))
-        seconds = _FAILED_S
+        is_well = False
         try:
             yield
-            seconds = _ENDED_S
+            is_well = True
         finally:
             with _forgiven(run):
                 if replies:
-                    _keep(run, tester, replies(seconds))
-            if replies or seconds == _ENDED_S:
+                    _keep(run, tester, replies(_ENDED_S if is_well else _FAILED_S))
+            if replies or is_well:
                 # Else it was not heard, and is ended with the release.
                 del run.record["prober"]
 

@@ -46,21 +46,24 @@ def check_platform(run, hosts):
 
 def _give_up_stranded(run):
     """Go on without a way back where the last good release could not start."""
-    stranded = [host for host in run.hosts if run.service_on(host).get("stranded")]
-    foreign = []
-    if run.last and run.record["kind"] == "release":
-        # All hosts are of one system then, which what was built now is for.
-        foreign = [host for host in run.hosts if _is_foreign(run, host)]
-    if run.last and (stranded or foreign):
-        why = f"its Python is gone from {', '.join(stranded)}"
-        if foreign:
-            why = f"it was built for another system than {', '.join(foreign)} has"
+    if why := run.last and _why_it_cannot_start(run):
         run.homeless = f"{run.no_way()}: {why}"
         run.world.say("stage", run.homeless)
         # Before a host gets other bytes in its place, which outlive this release.
         run.record["gave_up"] = run.last["id"]
         run.save()
         run.last = None
+
+
+def _why_it_cannot_start(run):
+    """Return why hosts could not start the last good release, or ``""``."""
+    # In a release all hosts are of one system, which what was built now is for.
+    is_release = run.record["kind"] == "release"
+    foreign = [host for host in run.hosts if is_release and _is_foreign(run, host)]
+    if foreign:
+        return f"it was built for another system than {', '.join(foreign)} has"
+    stranded = [host for host in run.hosts if run.service_on(host).get("stranded")]
+    return f"its Python is gone from {', '.join(stranded)}" if stranded else ""
 
 
 def _is_foreign(run, host):

@@ -104,10 +104,10 @@ def turn(service, order):
     A job that the master took for lost may wake up when its host has been brought
     back already; it must not switch then.
     """
-    state = Path(names.STATE, "turns")
-    state.mkdir(parents=True, exist_ok=True)
-    with lock.held(state / f"{service}.lock"):
-        mark, last = state / service, last_turn(service)
+    mark = _mark(service)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    with lock.held(_mark(f"{service}.lock")):
+        last = last_turn(service)
         if order and order < last:
             raise HolodeckError(
                 f"{service}: a later switch came before this one, which was taken for "
@@ -120,20 +120,23 @@ def turn(service, order):
 
 def last_turn(service):
     """Return the number of the last switch on this host, 0 before the first."""
-    mark = Path(names.STATE, "turns", service)
+    mark = _mark(service)
     return int(mark.read_text(encoding="ascii")) if mark.is_file() else 0
 
 
 def note_switch(service, since):
     """Remember since which moment what is written is of the present processes."""
-    mark = Path(names.STATE, "turns", f"{service}.since")
-    files.write_atomic(mark, str(since), durable=False)
+    files.write_atomic(_mark(f"{service}.since"), str(since), durable=False)
 
 
 def switched_at(service):
     """Return the moment that :func:`note_switch` was told, or ``None``."""
-    mark = Path(names.STATE, "turns", f"{service}.since")
+    mark = _mark(f"{service}.since")
     return float(mark.read_text(encoding="ascii")) if mark.is_file() else None
+
+
+def _mark(name):
+    return Path(names.STATE, "turns", name)
 
 
 def activate(summary, deployment):

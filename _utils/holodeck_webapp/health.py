@@ -35,9 +35,8 @@ def wait(summary, timeout_s, since=None):
         if crashes or time.monotonic() > end:
             when = "it crashes again and again" if crashes else f"after {timeout_s} s"
             what = f"{summary['service']} {names.short(summary['commit'])}"
-            # Of what starts again and again the last words may be a server's alone.
-            first = last_words.raised(summary, since) if crashes else ""
-            why = _why(seen, reason, first or last_words.of(summary, since))
+            words = last_words.of(summary, since, crashes=crashes)
+            why = _why(seen, reason, words)
             raise HolodeckError(f"{what} is not healthy, {when}: {why}")
         time.sleep(_POLL_S)
 

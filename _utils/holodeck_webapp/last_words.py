@@ -2,7 +2,7 @@
 
 import re
 
-from holodeck import masking
+from holodeck import masking, names
 from holodeck_io import systemd
 from holodeck_webapp import deployments
 
@@ -21,20 +21,27 @@ _COMES_AND_GOES = re.compile(
     r"|\S+: (?:Scheduled restart job, |Deactivated successfully|Consumed ).*"
 )
 # Each frame of a traceback has it; what comes after says enough.
-_LIBRARY = re.compile(r"/opt/holodeck/[^/\s]+/[^/\s]+/lib/python3\.\d+/site-packages/")
+_LIBRARY = re.compile(
+    re.escape(names.PREFIX) + r"/[^/\s]+/[^/\s]+/lib/python3\.\d+/site-packages/"
+)
 # A client's port is another one each time.
 _CLIENT = re.compile(r"\b(\d+(?:\.\d+){3}):\d+\b")
 
 
-def of(summary, since):
+def of(summary, since, *, crashes=False):
     """
     Return what the units wrote, without what the configuration keeps secret.
 
     since
         The moment of the switch: what the processes before wrote is of no interest.
         ``None`` for whatever is there.
+    crashes
+        They start again and again: the last words may be a server's alone, and what
+        leads to the first cause is told in their place, where there is one.
     """
-    return "\n".join(_written(summary, since)[-_LAST:])
+    written = _written(summary, since)
+    first = _until_cause(written) if crashes else []
+    return "\n".join((first or written)[-_LAST:])
 
 
 def raised(summary, since, lines=_LAST):
@@ -44,9 +51,12 @@ def raised(summary, since, lines=_LAST):
     lines
         So many at most.
     """
-    written = _written(summary, since)
+    return "\n".join(_until_cause(_written(summary, since))[-lines:])
+
+
+def _until_cause(written):
     ends = [n for n, line in enumerate(written, 1) if _CAUSE.match(line)]
-    return "\n".join(written[: min(ends, default=0)][-lines:])
+    return written[: min(ends, default=0)]
 
 
 def _written(summary, since):
